@@ -1,0 +1,117 @@
+#include "base/memory.h"
+#include <malloc.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A test's fault; the one mutable global outside main, never set by programs.
+static atomic_ulong fail_after;
+
+static bool fault(void)
+{
+    return atomic_load_explicit(&fail_after, memory_order_relaxed) && atomic_fetch_sub(&fail_after, 1) == 1;
+}
+
+void memory_fail_after(unsigned long n)
+{
+    atomic_store(&fail_after, n);
+}
+
+void *memory_alloc(size_t bytes)
+{
+    return fault() ? NULL : malloc(bytes ? bytes : 1);
+}
+
+void *memory_zalloc(size_t bytes)
+{
+    return fault() ? NULL : calloc(1, bytes ? bytes : 1);
+}
+
+void *memory_array(size_t n, size_t bytes)
+{
+    return fault() ? NULL : calloc(n ? n : 1, bytes ? bytes : 1);
+}
+
+void *memory_resize(void *block, size_t n, size_t bytes)
+{
+    return fault() ? NULL : reallocarray(block, n ? n : 1, bytes ? bytes : 1);
+}
+
+char *memory_copy_text(const char *text)
+{
+    size_t n = strlen(text) + 1;
+    char *copy = memory_alloc(n);
+    return copy ? memcpy(copy, text, n) : NULL;
+}
+
+char *memory_format(const char *format, ...)
+{
+    if (fault())
+        return NULL;
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    return n < 0 ? NULL : text;
+}
+
+float *memory_floats(size_t n)
+{
+    if (n > SIZE_MAX / sizeof(float) - 64 || fault())
+        return NULL;
+    size_t bytes = (n * sizeof(float) + 63) & ~(size_t)63;
+    void *block = NULL;
+    if (posix_memalign(&block, 64, bytes ? bytes : 64))
+        return NULL;
+    return memset(block, 0, bytes);
+}
+
+void *memory_free(void *block)
+{
+    free(block);
+    return NULL;
+}
+
+void memory_cleanup(void *pointer_to_block)
+{
+    free(*(void **)pointer_to_block);
+}
+
+void memory_tune_for_streams(void)
+{
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 64 << 20);
+}
+
+// A line of /proc/self/status in bytes. (getrusage's maximum also counts the process that this one was spawned from.)
+static size_t status_bytes(const char *key)
+{
+    char line[256];
+    unsigned long kilobytes = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+    if (!file)
+        return 0;
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, key, strlen(key)) == 0) {
+            kilobytes = strtoul(line + strlen(key), NULL, 10);
+            break;
+        }
+    }
+    fclose(file);
+    return kilobytes * 1024;
+}
+
+size_t memory_peak_rss(void)
+{
+    return status_bytes("VmHWM:");
+}
+
+size_t memory_rss(void)
+{
+    return status_bytes("VmRSS:");
+}

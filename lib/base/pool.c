@@ -1,0 +1,109 @@
+#include "base/pool.h"
+#include "base/memory.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+struct pool {
+    pthread_mutex_t lock; // guards the queue and `ending`
+    pthread_cond_t changed;
+    struct pool_job *first, *last;
+    bool ending;
+    size_t n_threads;
+    pthread_t threads[];
+};
+
+static void *work(void *argument)
+{
+    struct pool *pool = argument;
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        struct pool_job *job = pool->first;
+        if (!job) {
+            if (pool->ending)
+                break;
+            pthread_cond_wait(&pool->changed, &pool->lock);
+            continue;
+        }
+        pool->first = job->next;
+        pthread_mutex_unlock(&pool->lock);
+        job->run(job);
+        pthread_mutex_lock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+enum status pool_new(struct pool **ret, size_t n_threads, const char *name, struct error *error)
+{
+    if (n_threads == 0)
+        n_threads = 1;
+    struct pool *pool = memory_zalloc(sizeof *pool + n_threads * sizeof pool->threads[0]);
+    if (!pool)
+        return error_no_memory(error, sizeof *pool);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->changed, NULL);
+    for (; pool->n_threads < n_threads; pool->n_threads++) {
+        int failed = pthread_create(&pool->threads[pool->n_threads], NULL, work, pool);
+        if (failed) {
+            pool_free(pool);
+            return error_errno(error, failed, "cannot start a thread of", name);
+        }
+        char label[16];
+        snprintf(label, sizeof label, "%s", name);
+        pthread_setname_np(pool->threads[pool->n_threads], label);
+    }
+    *ret = pool;
+    return STATUS_OK;
+}
+
+void pool_post(struct pool *pool, struct pool_job *job)
+{
+    job->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->first)
+        pool->last->next = job;
+    else
+        pool->first = job;
+    pool->last = job;
+    pthread_cond_signal(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct pool *pool_free(struct pool *pool)
+{
+    if (!pool)
+        return NULL;
+    pthread_mutex_lock(&pool->lock);
+    pool->ending = true;
+    pthread_cond_broadcast(&pool->changed);
+    pthread_mutex_unlock(&pool->lock);
+    for (size_t i = 0; i < pool->n_threads; i++)
+        pthread_join(pool->threads[i], NULL);
+    pthread_cond_destroy(&pool->changed);
+    pthread_mutex_destroy(&pool->lock);
+    return memory_free(pool);
+}
+
+// The cgroup's CPU quota in whole cores, rounded up; 0 for none.
+static size_t quota_cores(void)
+{
+    long quota = -1, period = 0;
+    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "re");
+    if (file) {
+        if (fscanf(file, "%ld %ld", &quota, &period) != 2)
+            quota = -1;
+        fclose(file);
+    }
+    return quota > 0 && period > 0 ? (size_t)((quota + period - 1) / period) : 0;
+}
+
+size_t pool_n_cores(void)
+{
+    cpu_set_t cores;
+    size_t n = sched_getaffinity(0, sizeof cores, &cores) ? 1 : (size_t)CPU_COUNT(&cores);
+    size_t quota = quota_cores();
+    return quota && quota < n ? quota : n ? n : 1;
+}

@@ -1,0 +1,24 @@
+// A fixed set of worker threads and a queue of jobs, first in, first out. Queue threads of lib/rpc hand work
+// over here.
+#pragma once
+
+#include "base/error.h"
+#include <stddef.h>
+
+struct pool;
+
+// A unit of work embedded in its owner, who keeps it alive until `run` has been called.
+struct pool_job {
+    void (*run)(struct pool_job *job);
+    struct pool_job *next;
+};
+
+// Starts `n_threads` workers (at least one).
+enum status pool_new(struct pool **ret, size_t n_threads, const char *name, struct error *error);
+// Queues `job`; never blocks. From any thread, also from a job.
+void pool_post(struct pool *pool, struct pool_job *job);
+// Runs everything queued, then ends the workers. NULL is fine.
+struct pool *pool_free(struct pool *pool);
+
+// Cores that this process may use, as the scheduler's affinity and the cgroup's quota allow; at least 1.
+size_t pool_n_cores(void);

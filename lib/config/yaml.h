@@ -1,0 +1,45 @@
+// YAML text to a tree of nodes that know their position. Bounded in size, depth and number of nodes; aliases,
+// tags and several documents are refused, as are duplicate keys.
+#pragma once
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "config/mark.h"
+#include <stdbool.h>
+
+enum { YAML_BYTES_MAX = 1 << 20, YAML_DEPTH_MAX = 32, YAML_NODES_MAX = 100000 };
+
+enum node_type { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
+
+struct node {
+    enum node_type type;
+    struct mark mark;
+    const char *key; // of an entry in a map, else NULL
+    struct mark key_mark;
+    const char *text; // of a scalar
+    bool quoted;      // a quoted scalar is always text
+    size_t n_children;
+    struct node *children; // first child of a list or map
+    struct node *next;     // sibling
+};
+
+struct document {
+    struct arena arena;
+    struct node *root; // a map; never NULL after a successful parse
+};
+
+#define DOCUMENT_INIT ((struct document){0})
+
+// Parses `n` bytes; `source` names them in errors and is copied. An empty text is an empty map.
+enum status document_parse(struct document *document, const char *text, size_t n, const char *source,
+                           struct error *error);
+enum status document_load(struct document *document, const char *path, struct error *error);
+void document_release(struct document *document);
+
+// The map's entry called `key`, or NULL.
+const struct node *node_get(const struct node *map, const char *key);
+
+// Puts the YAML value `text` at `path` ("training.optimizer.learning_rate", list items by number from 0),
+// making maps on the way as needed; a scalar on the way is an error. `source` names it in later errors.
+enum status document_set(struct document *document, const char *path, const char *text, const char *source,
+                         struct error *error);

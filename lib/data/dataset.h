@@ -1,0 +1,40 @@
+// Samples in memory: a matrix of float32 features and their targets, read from files that people have.
+#pragma once
+
+#include "base/shape.h"
+#include "base/targets.h"
+#include "config/fields.h"
+
+// A dataset's files and how to read them: `data.train` or `data.test` with `data.format` in YAML.
+struct data_files {
+    const char *features; // path
+    const char *labels;   // path; NULL when the features' file holds them too (CSV, NPZ)
+};
+
+struct dataset {
+    size_t n_samples;
+    struct shape sample; // of one sample
+    float *features;     // [n_samples, sample]
+    enum target_type target_type;
+    size_t n_outputs; // classes, or target values a sample
+    int32_t *classes; // [n_samples], with TARGET_CLASS
+    float *values;    // [n_samples, n_outputs], with TARGET_VALUES
+};
+
+#define DATASET_INIT ((struct dataset){0})
+
+void dataset_release(struct dataset *dataset);
+
+// A learner's own part of a dataset that it may share with others in its process: sample i is the dataset's
+// rows[i].
+struct part {
+    const struct dataset *dataset;
+    const uint32_t *rows;
+    size_t n_samples;
+};
+
+// Copies samples rows[order[0..n)] of `part` into features [n, sample] and into targets' storage (classes [n]
+// or values [n, n_outputs]; the one not in use may be NULL). `order` NULL: the part's samples first..first+n
+// in order.
+void part_gather(const struct part *part, const uint32_t *order, size_t first, size_t n, float *features,
+                 int32_t *classes, float *values);

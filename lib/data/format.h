@@ -1,0 +1,53 @@
+// A file format: opened once, it tells what is in the files without holding them, then reads the rows that
+// are asked for. So a learner's process holds only its own samples.
+#pragma once
+
+#include "base/registry.h"
+#include "data/dataset.h"
+
+// What a source holds, known after opening.
+struct source_info {
+    size_t n_samples;
+    struct shape sample;
+    enum target_type target_type;
+    size_t n_outputs;
+};
+
+struct format_kind {
+    struct kind kind;
+    // Reads headers and targets. `ret` is the format's own object. Every error names the file and what is
+    // wrong with it.
+    enum status (*open)(const void *options, const struct data_files *files, void **ret,
+                        struct source_info *ret_info, struct error *error);
+    // The class of each sample [n_samples], or with a column name (FIELD `by` of the column partition) that
+    // column's distinct values numbered by first appearance; NULL when the format has no columns.
+    enum status (*groups)(void *source, const char *column, uint32_t *ret, struct error *error);
+    // Reads samples `rows` (ascending, n of them; NULL: all) into `ret`.
+    enum status (*read)(void *source, const uint32_t *rows, size_t n, struct dataset *ret,
+                        struct error *error);
+    void (*close)(void *source);
+};
+
+extern const struct registry formats;
+
+// `data:` in YAML: a format with its options, train and test files, a partition.
+struct data_options {
+    struct choice format;
+    struct data_files train;
+    bool has_test;
+    struct data_files test;
+    struct choice partition;
+};
+
+extern const struct field data_fields[];
+
+struct source;
+
+enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
+                        const char *folder, struct error *error);
+struct source *source_close(struct source *source);
+const struct source_info *source_info(const struct source *source);
+enum status source_read(struct source *source, const uint32_t *rows, size_t n, struct dataset *ret,
+                        struct error *error);
+// Targets as group numbers for partitions: classes when `column` is NULL.
+enum status source_groups(struct source *source, const char *column, uint32_t *ret, struct error *error);

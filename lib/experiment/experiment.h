@@ -1,0 +1,79 @@
+// A whole experiment: every kind's options, put together, checked against each other and resolved.
+#pragma once
+
+#include "algorithm/algorithm.h"
+#include "config/fields.h"
+#include "data/format.h"
+#include "nn/training.h"
+
+struct participation_options {
+    double fraction;     // of the ready learners, a round
+    int64_t minimum;     // summaries needed to commit a round; 0 in YAML: all that were selected
+    int64_t deadline_ms; // 0: none
+};
+
+struct stop_options {
+    const char *metric; // test_accuracy, test_loss, train_loss
+    bool has_at_least, has_at_most;
+    double at_least, at_most;
+};
+
+struct collaboration_options {
+    struct choice algorithm;
+    struct choice topology;
+    struct choice reducer;
+    struct choice codec;
+    int64_t rounds;
+    int64_t learners;
+    struct participation_options participation;
+    bool has_stop;
+    struct stop_options stop;
+};
+
+// What an experiment pretends of its learners, to study how rounds fare.
+struct simulation_options {
+    int64_t delay_ms; // each learner waits a random time up to this before it submits
+};
+
+struct experiment_options {
+    const char *name;
+    int64_t seed;
+    struct model_options model;
+    bool has_data;
+    struct data_options data;
+    struct training_options training;
+    struct collaboration_options collaboration;
+    struct simulation_options simulation;
+};
+
+extern const struct field experiment_fields[];
+
+struct experiment {
+    struct document document;
+    struct arena arena;
+    struct experiment_options options;
+};
+
+#define EXPERIMENT_INIT ((struct experiment){0})
+
+// An override of the command line: "training.batch_size=64".
+struct experiment_override {
+    const char *text;   // key.path=value
+    const char *source; // how errors name it: "--set training.batch_size=64"
+};
+
+// Parses and checks; nothing is opened but `path`. Errors carry file, line and column.
+enum status experiment_load(struct experiment *ret, const char *path,
+                            const struct experiment_override *overrides, size_t n_overrides,
+                            struct error *error);
+enum status experiment_parse(struct experiment *ret, const char *text, size_t n, const char *source,
+                             const struct experiment_override *overrides, size_t n_overrides,
+                             struct error *error);
+void experiment_release(struct experiment *experiment);
+
+// The experiment as YAML with every default spelled out; it reads back to the same.
+void experiment_dump(const struct experiment *experiment, struct bytes *ret);
+
+// Builds the model for samples of `input`; errors point into the experiment's text.
+enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,
+                             enum target_type targets, struct model **ret, struct error *error);

@@ -1,0 +1,63 @@
+// A model: a list of layers bound to an input shape. Immutable once made, so many learners' threads share
+// one.
+#pragma once
+
+#include "base/philox.h"
+#include "config/fields.h"
+#include "nn/loss.h"
+#include "nn/tensor.h"
+
+struct model;
+struct workspace;
+
+// As written in YAML: `model: {layers: [...], loss: ..., init: ...}`.
+struct model_options {
+    struct choice_list layers;
+    struct choice loss;
+    const char *weights; // a safetensors file to start from; NULL: from the seed
+};
+
+extern const struct field model_fields[];
+
+// Infers every shape from `input` (one sample's) and checks the last layer's output against `n_outputs`
+// (classes, or target values; 0: unknown, unchecked) and the loss against the targets' type. Errors name the
+// layer, its position and both shapes.
+enum status model_new(struct model **ret, const struct model_options *options, const struct shape *input,
+                      size_t n_outputs, enum target_type targets, struct error *error);
+struct model *model_free(struct model *model);
+
+const struct layout *model_layout(const struct model *model);
+size_t model_n_outputs(const struct model *model);
+const struct shape *model_input(const struct model *model);
+
+// A table of the layers, a line each: name, output shape, parameters; for `cohort validate` and the report.
+void model_describe(const struct model *model, struct bytes *ret);
+
+// Draws the initial parameters; they depend on the seed and the architecture alone.
+void model_init(const struct model *model, uint64_t seed, float *ret_parameters);
+
+// Buffers for passes of up to `max_batch` samples; one a thread. Everything that a step needs is allocated
+// here.
+enum status workspace_new(struct workspace **ret, const struct model *model, size_t max_batch, bool training,
+                          struct error *error);
+struct workspace *workspace_free(struct workspace *workspace);
+size_t workspace_bytes(const struct workspace *workspace);
+
+// Outputs [batch, n_outputs] of the last layer (logits under cross entropy), owned by the workspace, valid
+// until the next pass.
+const float *model_forward(const struct model *model, struct workspace *workspace, const float *parameters,
+                           const float *input, size_t batch);
+
+// The outputs as probabilities, in place of nothing: softmax under cross_entropy, sigmoid under
+// binary_cross_entropy, else a copy. Used by predict.
+void model_probabilities(const struct model *model, const float *outputs, size_t batch, float *ret);
+
+// The mean loss over outputs made by model_forward.
+double model_loss(const struct model *model, const float *outputs, const struct targets *targets,
+                  size_t batch);
+
+// One forward and backward pass: the batch's mean loss, and its gradient [n_parameters]. `key` is this
+// step's, for dropout.
+double model_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
+                      const float *input, const struct targets *targets, size_t batch, struct random_key key,
+                      float *ret_gradient);
