@@ -1,0 +1,17 @@
+// A command of the `cohort` program: one file and one row in commands.def.
+#pragma once
+
+#include "base/arguments.h"
+#include "base/error.h"
+
+struct command {
+    const char *name;
+    const char *usage;   // "cohort run FILE [--out DIR] ..."
+    const char *help;    // one sentence, without the closing full stop
+    const char *details; // more for its own --help, or NULL
+    // Reads argv (argv[0] is the command's name) and does the work. An error is printed by main, once.
+    enum status (*run)(const struct command *command, int argc, char **argv, struct error *error);
+};
+
+// Prints the usage, the details and a line an option on standard output.
+void command_help(const struct command *command, const struct argument *table);
