@@ -1,5 +1,6 @@
 // A reducer makes one vector of many learners' summaries. One a round; folds come from several threads, in
-// any order.
+// any order, and the bytes of the result do not depend on it: values are folded as integers (reduce/ring.h),
+// and weights are whole numbers of samples, whose sum is exact.
 #pragma once
 
 #include "base/registry.h"
@@ -10,33 +11,51 @@
 
 struct reduction;
 
+// A summary's weight is 1 to this; a round folds at most RING_TERMS_MAX summaries.
+#define REDUCTION_WEIGHT_MAX (UINT64_C(1) << 48)
+
 struct reducer_kind {
     struct kind kind;
     // True when summaries can be folded as they arrive, range by range, and forgotten; false when all of them
     // are needed at once.
     bool streams;
     enum status (*open)(const void *options, size_t n_values, void **ret, struct error *error);
-    // Folds `n` values from `offset` of one summary with `weight`, a fraction of the round's weight unit. Any
-    // thread; ranges of different learners may overlap in time. Values have passed ring_check.
-    void (*fold)(void *state, size_t offset, const float *values, size_t n, double weight);
-    // The reduced values [n] from `offset`; `weight` is the sum of the weights folded.
-    void (*finish)(void *state, size_t offset, size_t n, double weight, float *ret);
+    // Folds `n` values from `offset` of one summary, each times `scale` (its weight in the round's unit); a
+    // negative scale takes back what was folded. The reduction holds the range's lock. On failure (a value
+    // that is not finite or out of range) the state is as before.
+    enum status (*fold)(void *state, size_t offset, const float *values, size_t n, double scale,
+                        struct error *error);
+    // The reduced values [n] from `offset`; `total` is the sum of the weights folded, in the round's unit.
+    void (*finish)(const void *state, size_t offset, size_t n, double total, float *ret);
     void (*reset)(void *state);
     void (*close)(void *state);
 };
 
 extern const struct registry reducers;
 
-// A reduction over vectors of `n_values`.
+// A reduction over vectors of `n_values`, weight unit 1.
 enum status reduction_new(struct reduction **ret, const struct choice *reducer, size_t n_values,
                           struct error *error);
 struct reduction *reduction_free(struct reduction *reduction);
-// Starts over with nothing folded.
-void reduction_reset(struct reduction *reduction);
-void reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n, double weight);
-// Says that a whole summary of `weight` has been folded.
-void reduction_add_weight(struct reduction *reduction, double weight);
-double reduction_weight(const struct reduction *reduction);
-// Values [n] from `offset`; ranges may be finished from several threads at once. At least one summary was
-// folded.
+// Starts over with nothing folded. `weight_unit`: samples that count as weight 1.0 in the ring, at least 1
+// and the same for everyone in a round, whoever turns up: the mean number of samples of a learner serves
+// well. It moves the range and the resolution (2^-36 of a value at weight 1.0), not the mean. Not while
+// others fold.
+void reduction_reset(struct reduction *reduction, uint64_t weight_unit);
+// Folds values [n] from `offset` of a summary behind which are `weight` samples. From any thread; ranges may
+// overlap in time. Each range of a summary is folded once. All or nothing: INVALID_ARGUMENT says which value
+// is not finite or too large, OUT_OF_RANGE that the weight, the range or the number of summaries is not
+// possible, and nothing was folded.
+enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                           uint64_t weight, struct error *error);
+// Takes back exactly what such a fold of the same values and weight added, as when the rest of its summary
+// turns out to be bad or never comes. Only where the reducer streams.
+void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                      uint64_t weight);
+// Says that a whole summary of `weight` has been folded. From any thread.
+void reduction_add_weight(struct reduction *reduction, uint64_t weight);
+// The sum of the weights of whole summaries, in samples.
+uint64_t reduction_weight(const struct reduction *reduction);
+// Values [n] from `offset`; ranges may be finished from several threads at once, after the last fold. At
+// least one summary was folded.
 void reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret);

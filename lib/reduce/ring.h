@@ -7,16 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// One unit is 2^-36. A term must stay below 2^15 in size, so 2^12 terms fit into 63 bits with room to spare.
+// One unit is 2^-36. A term stays below 2^15 in size, that is at most 2^51 - 1 units, so 2^12 terms fit into
+// 63 bits.
 enum { RING_FRACTION_BITS = 36, RING_TERM_BITS = 15, RING_TERMS_MAX = 1 << 12 };
 
-// sum[i] += round(x[i] * scale * 2^36), to nearest, ties to even. False (and sum[0, n) partly or wholly
-// unchanged in meaning: discard it or call ring_check first) when a term is not finite or out of range.
+// sum[i] += round(x[i] * scale * 2^36), the product in double, to nearest, ties to even. False when a term is
+// not finite or out of range: then `sum` is as it was. A fold with -scale takes a fold with scale back
+// exactly.
 bool ring_fold(int64_t *restrict sum, const float *restrict x, size_t n, double scale);
 
-// True when every term x[i] * scale is finite and in range; the cause of a refusal otherwise.
+// What is wrong with the first bad term x[i] * scale, and with `ret_index` (may be NULL) which it is; the
+// cause of a refusal.
 enum ring_fault { RING_FINE, RING_NOT_FINITE, RING_OUT_OF_RANGE };
-enum ring_fault ring_check(const float *x, size_t n, double scale);
+enum ring_fault ring_check(const float *x, size_t n, double scale, size_t *ret_index);
 
 // mean[i] = sum[i] * 2^-36 / total, in double, rounded once to float.
 void ring_mean(float *restrict mean, const int64_t *restrict sum, size_t n, double total);
