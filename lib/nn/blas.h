@@ -5,11 +5,11 @@
 #include <stddef.h>
 
 // c [m, n] = alpha * op(a) * op(b) + beta * c; row-major, op transposes when told; lda, ldb, ldc are row
-// strides.
+// strides. With beta 0, c's old contents do not matter. From any thread.
 void blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
                size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 
 // Sets OpenBLAS to one thread a call; called once at the start of main.
 void blas_open(void);
-// "OpenBLAS 0.3.21 Cooperlake": library and kernel set in use.
-const char *blas_describe(void);
+// "OpenBLAS 0.3.21 Cooperlake": library and kernel set in use, cut to fit.
+void blas_describe(char *ret, size_t bytes);
