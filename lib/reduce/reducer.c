@@ -1,0 +1,181 @@
+#include "reduce/reducer.h"
+#include "base/memory.h"
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define X(name) extern const struct reducer_kind reducer_##name;
+#include "reduce/reducers.def"
+#undef X
+
+static const struct kind *const kinds[] = {
+#define X(name) &reducer_##name.kind,
+#include "reduce/reducers.def"
+#undef X
+};
+
+const struct registry reducers = {.what = "reducer", .kinds = kinds, .n_kinds = ARRAY_SIZE(kinds)};
+
+enum { BLOCK_VALUES = 1 << 18 }; // 1 MiB of values: a chunk on the wire
+
+struct block {
+    pthread_mutex_t lock; // guards the reducer's state over the block's values, and n_folded
+    uint64_t n_folded;    // values folded into the block, over all summaries
+};
+
+struct reduction {
+    const struct reducer_kind *kind;
+    void *state;
+    size_t n_values;
+    uint64_t weight_unit;
+    _Atomic uint64_t weight;
+    size_t n_blocks;
+    struct block blocks[];
+};
+
+// The part of a range that lies in one block.
+struct piece {
+    struct block *block;
+    size_t offset, n;
+    size_t room; // values that the block takes from all summaries of a round
+};
+
+static struct piece piece_at(struct reduction *reduction, size_t offset, size_t n)
+{
+    size_t index = offset / BLOCK_VALUES, start = index * BLOCK_VALUES;
+    size_t end = start + BLOCK_VALUES < reduction->n_values ? start + BLOCK_VALUES : reduction->n_values;
+    return (struct piece){
+        .block = &reduction->blocks[index],
+        .offset = offset,
+        .n = n < end - offset ? n : end - offset,
+        .room = (end - start) * RING_TERMS_MAX,
+    };
+}
+
+enum status reduction_new(struct reduction **ret, const struct choice *reducer, size_t n_values,
+                          struct error *error)
+{
+    if (n_values == 0 || n_values > SIZE_MAX / 2 / sizeof(int64_t))
+        return error_set(error, STATUS_INVALID_ARGUMENT, "a reduction over '%zu' values is not possible",
+                         n_values);
+    size_t n_blocks = (n_values - 1) / BLOCK_VALUES + 1;
+    size_t bytes = sizeof(struct reduction) + n_blocks * sizeof(struct block);
+    struct reduction *reduction = memory_zalloc(bytes);
+    if (!reduction)
+        return error_no_memory(error, bytes);
+    reduction->kind = (const struct reducer_kind *)reducer->kind;
+    reduction->n_values = n_values;
+    reduction->weight_unit = 1;
+    enum status status = reduction->kind->open(reducer->options, n_values, &reduction->state, error);
+    if (status != STATUS_OK) {
+        memory_free(reduction);
+        return status;
+    }
+    reduction->n_blocks = n_blocks;
+    for (size_t i = 0; i < n_blocks; i++)
+        pthread_mutex_init(&reduction->blocks[i].lock, NULL);
+    *ret = reduction;
+    return STATUS_OK;
+}
+
+struct reduction *reduction_free(struct reduction *reduction)
+{
+    if (!reduction)
+        return NULL;
+    for (size_t i = 0; i < reduction->n_blocks; i++)
+        pthread_mutex_destroy(&reduction->blocks[i].lock);
+    reduction->kind->close(reduction->state);
+    return memory_free(reduction);
+}
+
+void reduction_reset(struct reduction *reduction, uint64_t weight_unit)
+{
+    assert(weight_unit > 0);
+    for (size_t i = 0; i < reduction->n_blocks; i++)
+        reduction->blocks[i].n_folded = 0;
+    reduction->kind->reset(reduction->state);
+    reduction->weight_unit = weight_unit;
+    atomic_store(&reduction->weight, 0);
+}
+
+static double scale_of(const struct reduction *reduction, uint64_t weight)
+{
+    return (double)weight / (double)reduction->weight_unit;
+}
+
+static enum status fold_piece(struct reduction *reduction, const struct piece *piece, const float *values,
+                              double scale, struct error *error)
+{
+    struct block *block = piece->block;
+    enum status status;
+    pthread_mutex_lock(&block->lock);
+    if (piece->n > piece->room - block->n_folded)
+        status = error_set(error, STATUS_OUT_OF_RANGE,
+                           "the round has folded '%d' summaries already: select fewer learners a round",
+                           RING_TERMS_MAX);
+    else
+        status = reduction->kind->fold(reduction->state, piece->offset, values, piece->n, scale, error);
+    if (status == STATUS_OK)
+        block->n_folded += piece->n;
+    pthread_mutex_unlock(&block->lock);
+    return status;
+}
+
+enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                           uint64_t weight, struct error *error)
+{
+    if (weight == 0 || weight > REDUCTION_WEIGHT_MAX)
+        return error_set(error, STATUS_OUT_OF_RANGE,
+                         "a summary's weight '%llu' must be from 1 to %llu samples",
+                         (unsigned long long)weight, (unsigned long long)REDUCTION_WEIGHT_MAX);
+    if (offset > reduction->n_values || n > reduction->n_values - offset)
+        return error_set(error, STATUS_OUT_OF_RANGE,
+                         "'%zu' values from %zu do not fit a summary of %zu: send the round's own layout", n,
+                         offset, reduction->n_values);
+    double scale = scale_of(reduction, weight);
+    for (size_t done = 0; done < n;) {
+        struct piece piece = piece_at(reduction, offset + done, n - done);
+        enum status status = fold_piece(reduction, &piece, values + done, scale, error);
+        if (status != STATUS_OK) {
+            reduction_unfold(reduction, offset, values, done, weight);
+            return status;
+        }
+        done += piece.n;
+    }
+    return STATUS_OK;
+}
+
+void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                      uint64_t weight)
+{
+    double scale = scale_of(reduction, weight);
+    for (size_t done = 0; done < n;) {
+        struct piece piece = piece_at(reduction, offset + done, n - done);
+        pthread_mutex_lock(&piece.block->lock);
+        enum status status =
+            reduction->kind->fold(reduction->state, piece.offset, values + done, piece.n, -scale, NULL);
+        assert(status == STATUS_OK && piece.block->n_folded >= piece.n);
+        (void)status;
+        piece.block->n_folded -= piece.n;
+        pthread_mutex_unlock(&piece.block->lock);
+        done += piece.n;
+    }
+}
+
+void reduction_add_weight(struct reduction *reduction, uint64_t weight)
+{
+    atomic_fetch_add(&reduction->weight, weight);
+}
+
+uint64_t reduction_weight(const struct reduction *reduction)
+{
+    return atomic_load(&reduction->weight);
+}
+
+void reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret)
+{
+    assert(reduction_weight(reduction) > 0);
+    assert(offset <= reduction->n_values && n <= reduction->n_values - offset);
+    double total = scale_of(reduction, reduction_weight(reduction));
+    reduction->kind->finish(reduction->state, offset, n, total, ret);
+}

@@ -1,0 +1,61 @@
+#include "reduce/ring.h"
+#include "base/kernel.h"
+#include <math.h>
+#include <string.h>
+
+// Adding 1.5 * 2^52 to a double below 2^51 in size leaves its nearest integer, ties to even, in the low bits
+// of the significand (Hecker 1996). Unlike a conversion instruction this needs nothing beyond SSE2, so every
+// clone computes the same sum at the speed of memory; it must not be contracted with the product before it
+// (-ffp-contract=off).
+static const double round_magic = 0x1.8p52;
+static const double term_limit = 0x1p51 - 0.5; // below this the rounded term is at most 2^51 - 1 in size
+
+static int64_t bits_of(double x)
+{
+    int64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+// Bad terms count as zero, so the loop has no branch and can be taken back whole.
+KERNEL
+static int64_t fold(int64_t *restrict sum, const float *restrict x, size_t n, double units)
+{
+    int64_t bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        double term = (double)x[i] * units;
+        int64_t fine = fabs(term) < term_limit ? -1 : 0; // false for NaN
+        sum[i] += (bits_of(term + round_magic) - bits_of(round_magic)) & fine;
+        bad |= ~fine;
+    }
+    return bad;
+}
+
+bool ring_fold(int64_t *restrict sum, const float *restrict x, size_t n, double scale)
+{
+    double units = ldexp(scale, RING_FRACTION_BITS);
+    if (fold(sum, x, n, units) == 0)
+        return true;
+    fold(sum, x, n, -units);
+    return false;
+}
+
+enum ring_fault ring_check(const float *x, size_t n, double scale, size_t *ret_index)
+{
+    double units = ldexp(scale, RING_FRACTION_BITS);
+    for (size_t i = 0; i < n; i++) {
+        if (fabs((double)x[i] * units) < term_limit)
+            continue;
+        if (ret_index)
+            *ret_index = i;
+        return isfinite(x[i]) ? RING_OUT_OF_RANGE : RING_NOT_FINITE;
+    }
+    return RING_FINE;
+}
+
+KERNEL
+void ring_mean(float *restrict mean, const int64_t *restrict sum, size_t n, double total)
+{
+    for (size_t i = 0; i < n; i++)
+        mean[i] = (float)((double)sum[i] * 0x1p-36 / total);
+}

@@ -1,0 +1,15 @@
+// The values themselves: little-endian float32, as they lie in memory and in safetensors files.
+#include "summary/codec.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "f32 sends the memory itself");
+
+static size_t f32_bytes(const void *options, size_t n_values)
+{
+    return n_values * sizeof(float);
+}
+
+const struct codec_kind codec_f32 = {
+    .kind = {.name = "f32", .help = "float32 values as they are, 4 bytes each, folded in place"},
+    .identity = true,
+    .encoded_bytes = f32_bytes,
+};
