@@ -48,6 +48,10 @@ size_t workspace_bytes(const struct workspace *workspace);
 const float *model_forward(const struct model *model, struct workspace *workspace, const float *parameters,
                            const float *input, size_t batch);
 
+// The last layer's outputs in the workspace's last pass, also of model_gradient and trainer_step: training
+// accuracy comes for free.
+const float *workspace_outputs(const struct workspace *workspace);
+
 // The outputs as probabilities, in place of nothing: softmax under cross_entropy, sigmoid under
 // binary_cross_entropy, else a copy. Used by predict.
 void model_probabilities(const struct model *model, const float *outputs, size_t batch, float *ret);

@@ -1,0 +1,38 @@
+#include "algorithm/algorithm.h"
+#include "algorithm/local.h"
+#include "base/memory.h"
+
+#define X(name) extern const struct algorithm_kind algorithm_##name;
+#include "algorithm/algorithms.def"
+#undef X
+
+static const struct kind *const kinds[] = {
+#define X(name) &algorithm_##name.kind,
+#include "algorithm/algorithms.def"
+#undef X
+};
+
+const struct registry algorithms = {.what = "algorithm", .kinds = kinds, .n_kinds = ARRAY_SIZE(kinds)};
+
+enum status evaluate(const struct model *model, struct workspace *workspace, size_t max_batch,
+                     const float *parameters, const struct part *part, struct evaluation *ret,
+                     struct error *error)
+{
+    if (part->n_samples == 0)
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "there are no samples to evaluate on: give some data");
+    struct batch batch = BATCH_INIT;
+    struct tally tally = {0};
+    TRY(batch_init(&batch, part->dataset, max_batch, error));
+    for (size_t first = 0; first < part->n_samples; first += max_batch) {
+        size_t n = part->n_samples - first < max_batch ? part->n_samples - first : max_batch;
+        batch_load(&batch, part, NULL, first, n);
+        const float *outputs = model_forward(model, workspace, parameters, batch.features, n);
+        double loss = model_loss(model, outputs, &batch.targets, n);
+        tally_add(&tally, &batch, n, loss, outputs, model_n_outputs(model));
+    }
+    *ret =
+        (struct evaluation){part->n_samples, tally_loss(&tally), tally_accuracy(&tally, batch.targets.type)};
+    batch_release(&batch);
+    return STATUS_OK;
+}

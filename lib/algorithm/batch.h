@@ -1,0 +1,25 @@
+// Batches: samples gathered from a learner's part into one buffer, again and again.
+#pragma once
+
+#include "data/dataset.h"
+
+struct batch {
+    float *features; // [capacity, sample]
+    int32_t *classes;
+    float *values;
+    struct targets targets; // points at the two above
+};
+
+#define BATCH_INIT ((struct batch){0})
+
+// Room for `capacity` samples of `dataset`.
+enum status batch_init(struct batch *batch, const struct dataset *dataset, size_t capacity,
+                       struct error *error);
+void batch_release(struct batch *batch);
+
+// Loads samples order[first .. first + n) of the part; `order` NULL: in the part's own order.
+void batch_load(struct batch *batch, const struct part *part, const uint32_t *order, size_t first, size_t n);
+
+// How many of `n` samples with outputs [n, n_outputs] are classed rightly: the largest output names the
+// class, or, where there is one output alone, its sign. Targets must be classes.
+size_t batch_n_correct(const struct batch *batch, const float *outputs, size_t n, size_t n_outputs);
