@@ -1,5 +1,10 @@
 // A layer kind: a forward and a backward pass over plain pointers and sizes. Adding one is one file and one
 // row in layers.def.
+//
+// A kind gets an `activation` option by ACTIVATION_FIELD (nn/activation.h) alone: the model applies the
+// activation in place on `output` after forward, and takes it out of `output_gradient` before backward, so a
+// kind computes its linear map only. INIT_FIELD and init_weights (nn/init.h) are the common way to draw
+// weights.
 #pragma once
 
 #include "base/philox.h"
@@ -23,7 +28,7 @@ struct layer_plan {
     size_t integers[16];   // what else the kind derived (strides, paddings)
 };
 
-// One pass over a batch. Buffers do not overlap unless a comment in the kind says that it works in place.
+// One pass over a batch. Buffers do not overlap; scratch and shared are NULL when the plan asked for none.
 struct layer_pass {
     const struct layer_plan *plan;
     const void *options;
@@ -31,13 +36,13 @@ struct layer_pass {
     bool training;         // dropout drops only then
     struct random_key key; // of this step; `index` is the layer
     const float *input;    // [batch, input]
-    float *output;         // [batch, output]
+    float *output;         // [batch, output]; NULL in backward, where an activation may have changed it
     float *scratch;        // [batch, scratch_floats]
     float *shared;         // [shared_floats]
     const float *tensors[LAYER_TENSORS_MAX];
     // backward only:
     const float *output_gradient;               // [batch, output]
-    float *input_gradient;                      // [batch, input]; NULL for the first layer, which needs none
+    float *input_gradient;                      // [batch, input]; NULL when no layer below has parameters
     float *tensor_gradients[LAYER_TENSORS_MAX]; // overwritten, not added to
 };
 
@@ -47,9 +52,12 @@ struct layer_kind {
     // position.
     enum status (*plan)(const void *options, const struct shape *input, struct layer_plan *ret,
                         struct error *error);
-    // Draws the initial values of tensor `index`; NULL when the layer has none.
+    // Draws the initial values of tensor `index`; NULL when the layer has none. `random` is that tensor's
+    // alone.
     void (*init)(const void *options, const struct layer_plan *plan, unsigned int index,
                  struct random *random, float *values);
+    // Both NULL for a layer that hands its input on, at most in another shape (flatten) or through its
+    // activation.
     void (*forward)(const struct layer_pass *pass);
     void (*backward)(const struct layer_pass *pass);
 };

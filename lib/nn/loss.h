@@ -13,6 +13,8 @@ struct loss_kind {
     // outputs: [batch, n_outputs].
     double (*evaluate)(const void *options, size_t batch, size_t n_outputs, const float *outputs,
                        const struct targets *targets, float *ret_gradient);
+    // Outputs as probabilities, for people; NULL when the outputs stand for themselves. Not in place.
+    void (*probabilities)(size_t batch, size_t n_outputs, const float *outputs, float *ret);
 };
 
 extern const struct registry losses;

@@ -7,10 +7,12 @@
 #include "nn/loss.h"
 #include "nn/tensor.h"
 
+enum { MODEL_LAYERS_MAX = 1024 };
+
 struct model;
 struct workspace;
 
-// As written in YAML: `model: {layers: [...], loss: ..., init: ...}`.
+// As written in YAML: `model: {layers: [...], loss: ..., weights: FILE}`.
 struct model_options {
     struct choice_list layers;
     struct choice loss;
@@ -21,7 +23,11 @@ extern const struct field model_fields[];
 
 // Infers every shape from `input` (one sample's) and checks the last layer's output against `n_outputs`
 // (classes, or target values; 0: unknown, unchecked) and the loss against the targets' type. Errors name the
-// layer, its position and both shapes.
+// layer, its position and both shapes. `options` and what they point to must outlive the model.
+//
+// Tensors are named and shaped as in PyTorch's nn.Sequential of the same list with each activation as a
+// module of its own: dense{relu}, dense{relu}, dense gives "0.weight" [out, in], "0.bias", "2.weight",
+// "2.bias", "4.weight", "4.bias". (A dense layer's implicit flattening is not a module.)
 enum status model_new(struct model **ret, const struct model_options *options, const struct shape *input,
                       size_t n_outputs, enum target_type targets, struct error *error);
 struct model *model_free(struct model *model);
@@ -52,7 +58,7 @@ const float *model_forward(const struct model *model, struct workspace *workspac
 // accuracy comes for free.
 const float *workspace_outputs(const struct workspace *workspace);
 
-// The outputs as probabilities, in place of nothing: softmax under cross_entropy, sigmoid under
+// The outputs [batch, n_outputs] as probabilities into `ret`: softmax under cross_entropy, sigmoid under
 // binary_cross_entropy, else a copy. Used by predict.
 void model_probabilities(const struct model *model, const float *outputs, size_t batch, float *ret);
 

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 enum { TENSOR_NAME_BYTES = 64 };
+#define TENSOR_FLOATS_MAX ((size_t)1 << 31) // of a whole layout: 8 GiB
 
 struct tensor {
     char name[TENSOR_NAME_BYTES]; // as in PyTorch's nn.Sequential: "0.weight"
@@ -24,6 +25,7 @@ struct layout {
 
 #define LAYOUT_INIT ((struct layout){0})
 
+// INVALID_ARGUMENT for a name that is too long, an extent of zero, or a total above TENSOR_FLOATS_MAX.
 enum status layout_add(struct layout *layout, const char *name, const struct shape *shape,
                        struct error *error);
 enum status layout_copy(struct layout *ret, const struct layout *from, struct error *error);

@@ -24,7 +24,8 @@ struct trainer;
 enum status trainer_new(struct trainer **ret, const struct model *model,
                         const struct training_options *options, size_t max_batch, struct error *error);
 struct trainer *trainer_free(struct trainer *trainer);
-// Forgets the optimizer's state and counts steps from `first_step` of `n_steps` for the schedule.
+// A new trainer stands as after trainer_reset(trainer, 0, 0). Forgets the optimizer's state and counts steps
+// from `first_step` of `n_steps` for the schedule.
 void trainer_reset(struct trainer *trainer, uint64_t first_step, uint64_t n_steps);
 // One step in place on `parameters`; the batch's mean loss before the step. Allocates nothing.
 double trainer_step(struct trainer *trainer, float *parameters, const float *input,
