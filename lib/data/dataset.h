@@ -23,10 +23,22 @@ struct dataset {
 
 #define DATASET_INIT ((struct dataset){0})
 
+// More classes or target values than this are taken for damage or for a column of numbers.
+enum { DATASET_OUTPUTS_MAX = 1 << 20 };
+
+extern const char *const dataset_target_words[]; // enum target_type in YAML: class, values
+
+// Room for `n` samples, zeroed; released on failure.
+enum status dataset_reserve(struct dataset *dataset, size_t n, struct error *error);
 void dataset_release(struct dataset *dataset);
 
+// The shape `wanted` for samples of `shape`, if it holds as many numbers; `name` is the file's, for the
+// error.
+enum status dataset_reshape(const struct shape *shape, const struct int_list *wanted, const char *name,
+                            struct shape *ret, struct error *error);
+
 // A learner's own part of a dataset that it may share with others in its process: sample i is the dataset's
-// rows[i].
+// rows[i], or i when `rows` is NULL.
 struct part {
     const struct dataset *dataset;
     const uint32_t *rows;

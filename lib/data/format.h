@@ -19,10 +19,11 @@ struct format_kind {
     // wrong with it.
     enum status (*open)(const void *options, const struct data_files *files, void **ret,
                         struct source_info *ret_info, struct error *error);
-    // The class of each sample [n_samples], or with a column name (FIELD `by` of the column partition) that
-    // column's distinct values numbered by first appearance; NULL when the format has no columns.
+    // The class of each sample [n_samples] (only with TARGET_CLASS), or with a column name (FIELD `by` of the
+    // column partition) that column's distinct values numbered by first appearance.
     enum status (*groups)(void *source, const char *column, uint32_t *ret, struct error *error);
-    // Reads samples `rows` (ascending, n of them; NULL: all) into `ret`.
+    // Reads samples `rows` (strictly ascending, in range, n of them; NULL: all) into `ret`, which has its
+    // shape and room for them.
     enum status (*read)(void *source, const uint32_t *rows, size_t n, struct dataset *ret,
                         struct error *error);
     void (*close)(void *source);
@@ -43,11 +44,13 @@ extern const struct field data_fields[];
 
 struct source;
 
+// Paths are taken relative to `folder` (NULL or empty: as they are). `format` must outlive the source.
 enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
                         const char *folder, struct error *error);
 struct source *source_close(struct source *source);
 const struct source_info *source_info(const struct source *source);
+// Samples `rows` (strictly ascending; NULL: all, and `n` is then ignored). Released on failure.
 enum status source_read(struct source *source, const uint32_t *rows, size_t n, struct dataset *ret,
                         struct error *error);
-// Targets as group numbers for partitions: classes when `column` is NULL.
+// Targets as group numbers [n_samples] for partitions: classes when `column` is NULL.
 enum status source_groups(struct source *source, const char *column, uint32_t *ret, struct error *error);

@@ -1,0 +1,159 @@
+#include "data/arrays.h"
+#include "base/memory.h"
+#include <inttypes.h>
+#include <string.h>
+
+struct arrays {
+    const struct arrays_opener *opener;
+    const struct arrays_options *options;
+    struct data_files files;
+    struct source_info info;
+    int32_t *classes; // [n_samples], with TARGET_CLASS
+};
+
+static enum status sample_shape(const struct arrays *arrays, const struct array *features, struct shape *ret,
+                                struct error *error)
+{
+    const struct int_list *wanted = &arrays->options->shape;
+    struct shape shape = {.rank = features->rank - 1};
+    for (unsigned int i = 0; i < shape.rank; i++)
+        shape.extents[i] = features->extents[i + 1];
+    if (wanted->n)
+        return dataset_reshape(&shape, wanted, stream_name(features->stream), ret, error);
+    if (shape.rank == 0)
+        shape = (struct shape){.rank = 1, .extents = {1}};
+    if (shape.rank == 2 && arrays->opener->images)
+        shape = (struct shape){.rank = 3, .extents = {1, shape.extents[0], shape.extents[1]}};
+    *ret = shape;
+    return STATUS_OK;
+}
+
+static enum status check_counts(const struct array *features, const struct array *labels, struct error *error)
+{
+    if (features->extents[0] == labels->extents[0])
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID_ARGUMENT,
+                     "'%s' holds %zu samples and '%s' %zu labels; name the two files that belong together",
+                     stream_name(features->stream), features->extents[0], stream_name(labels->stream),
+                     labels->extents[0]);
+}
+
+static enum status open_classes(struct arrays *arrays, struct array *labels, struct error *error)
+{
+    size_t n = labels->extents[0], most = 0;
+    if (array_sample_size(labels) != 1)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "'%s' holds %zu numbers a sample, where a class is one; name the labels' file, or set "
+            "target: values",
+            stream_name(labels->stream), array_sample_size(labels));
+    arrays->classes = memory_array(n, sizeof *arrays->classes);
+    if (!arrays->classes)
+        return error_no_memory(error, n * sizeof *arrays->classes);
+    size_t limit = arrays->options->classes ? (size_t)arrays->options->classes : DATASET_OUTPUTS_MAX;
+    TRY(array_read_classes(labels, limit, arrays->classes, error));
+    for (size_t i = 0; i < n; i++)
+        if ((size_t)arrays->classes[i] > most)
+            most = (size_t)arrays->classes[i];
+    arrays->info.n_outputs = arrays->options->classes ? (size_t)arrays->options->classes : most + 1;
+    return STATUS_OK;
+}
+
+static enum status open_targets(struct arrays *arrays, struct array *labels, struct error *error)
+{
+    arrays->info.target_type = arrays->options->target;
+    if (arrays->info.target_type == TARGET_CLASS)
+        return open_classes(arrays, labels, error);
+    arrays->info.n_outputs = array_sample_size(labels);
+    if (arrays->info.n_outputs > DATASET_OUTPUTS_MAX)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "'%s' holds %zu values to predict a sample, and at most %d can be; name the labels' file",
+            stream_name(labels->stream), arrays->info.n_outputs, DATASET_OUTPUTS_MAX);
+    return STATUS_OK;
+}
+
+static enum status open_both(struct arrays *arrays, struct array *features, struct array *labels,
+                             struct error *error)
+{
+    TRY(arrays->opener->open(arrays->options, &arrays->files, false, features, error));
+    TRY(arrays->opener->open(arrays->options, &arrays->files, true, labels, error));
+    TRY(check_counts(features, labels, error));
+    arrays->info.n_samples = features->extents[0];
+    TRY(sample_shape(arrays, features, &arrays->info.sample, error));
+    return open_targets(arrays, labels, error);
+}
+
+enum status arrays_open(const struct arrays_opener *opener, const void *options,
+                        const struct data_files *files, void **ret, struct source_info *ret_info,
+                        struct error *error)
+{
+    struct arrays *arrays = memory_zalloc(sizeof *arrays);
+    if (!arrays)
+        return error_no_memory(error, sizeof *arrays);
+    arrays->opener = opener;
+    arrays->options = options;
+    arrays->files = *files;
+    struct array features = {0}, labels = {0};
+    enum status status = open_both(arrays, &features, &labels, error);
+    array_close(&features);
+    array_close(&labels);
+    if (status != STATUS_OK) {
+        arrays_close(arrays);
+        return status;
+    }
+    *ret = arrays;
+    *ret_info = arrays->info;
+    return STATUS_OK;
+}
+
+void arrays_close(void *source)
+{
+    struct arrays *arrays = source;
+    memory_free(arrays->classes);
+    memory_free(arrays);
+}
+
+enum status arrays_groups(void *source, const char *column, uint32_t *ret, struct error *error)
+{
+    const struct arrays *arrays = source;
+    if (column)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "'%s' has no column '%s' to share out by, as it holds arrays; use CSV, or another "
+                         "partition",
+                         arrays->files.features, column);
+    for (size_t i = 0; i < arrays->info.n_samples; i++)
+        ret[i] = (uint32_t)arrays->classes[i];
+    return STATUS_OK;
+}
+
+static enum status read_array(const struct arrays *arrays, bool labels, const uint32_t *rows, size_t n,
+                              struct array_scale scale, float *ret, struct error *error)
+{
+    struct array array = {0};
+    enum status status = arrays->opener->open(arrays->options, &arrays->files, labels, &array, error);
+    size_t size = labels ? arrays->info.n_outputs : shape_size(&arrays->info.sample);
+    if (status == STATUS_OK &&
+        (array.extents[0] != arrays->info.n_samples || array_sample_size(&array) != size))
+        status = error_set(error, STATUS_ABORTED,
+                           "'%s' was changed while it was read; start again when its writer is done",
+                           stream_name(array.stream));
+    if (status == STATUS_OK)
+        status = array_read(&array, rows, n, scale, ret, error);
+    array_close(&array);
+    return status;
+}
+
+enum status arrays_read(void *source, const uint32_t *rows, size_t n, struct dataset *ret,
+                        struct error *error)
+{
+    const struct arrays *arrays = source;
+    double factor = arrays->options->scale;
+    struct array_scale scale = {.bytes = factor == 0, .factor = factor == 0 ? 1 : (float)factor};
+    TRY(read_array(arrays, false, rows, n, scale, ret->features, error));
+    if (arrays->info.target_type == TARGET_VALUES)
+        return read_array(arrays, true, rows, n, (struct array_scale){.factor = 1}, ret->values, error);
+    for (size_t i = 0; i < n; i++)
+        ret->classes[i] = arrays->classes[rows ? rows[i] : i];
+    return STATUS_OK;
+}

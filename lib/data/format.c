@@ -1,0 +1,153 @@
+#include "data/format.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/partition.h"
+#include <inttypes.h>
+
+#define X(name) extern const struct format_kind format_##name;
+#include "data/formats.def"
+#undef X
+
+static const struct kind *const kinds[] = {
+#define X(name) &format_##name.kind,
+#include "data/formats.def"
+#undef X
+};
+
+const struct registry formats = {.what = "format", .kinds = kinds, .n_kinds = ARRAY_SIZE(kinds)};
+
+static const struct field files_fields[] = {
+    {.name = "features",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct data_files, features),
+     .required = true,
+     .help = "The file of the samples, relative to the experiment's"},
+    {.name = "labels",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct data_files, labels),
+     .help = "The file of their labels, for formats that keep them apart"},
+    {0},
+};
+
+const struct field data_fields[] = {
+    {.name = "format",
+     .type = FIELD_CHOICE,
+     .offset = offsetof(struct data_options, format),
+     .required = true,
+     .registry = &formats,
+     .help = "How the files are written"},
+    {.name = "train",
+     .type = FIELD_SECTION,
+     .offset = offsetof(struct data_options, train),
+     .required = true,
+     .fields = files_fields,
+     .help = "What the learners learn from"},
+    {.name = "test",
+     .type = FIELD_SECTION,
+     .offset = offsetof(struct data_options, test),
+     .fields = files_fields,
+     .optional = true,
+     .given_offset = offsetof(struct data_options, has_test),
+     .help = "What the model is tested on after each round"},
+    {.name = "partition",
+     .type = FIELD_CHOICE,
+     .offset = offsetof(struct data_options, partition),
+     .fallback = "iid",
+     .registry = &partitions,
+     .help = "How the training samples are shared out among the learners of one machine"},
+    {0},
+};
+
+struct source {
+    const struct format_kind *format;
+    void *object;
+    char *features, *labels; // joined paths
+    struct source_info info;
+};
+
+static enum status open_files(struct source *source, const struct choice *format,
+                              const struct data_files *files, const char *folder, struct error *error)
+{
+    source->features = file_join(folder, files->features);
+    source->labels = files->labels ? file_join(folder, files->labels) : NULL;
+    if (!source->features || (files->labels && !source->labels))
+        return error_no_memory(error, 1);
+    source->format = (const struct format_kind *)format->kind;
+    struct data_files joined = {.features = source->features, .labels = source->labels};
+    return source->format->open(format->options, &joined, &source->object, &source->info, error);
+}
+
+enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
+                        const char *folder, struct error *error)
+{
+    struct source *source = memory_zalloc(sizeof *source);
+    if (!source)
+        return error_no_memory(error, sizeof *source);
+    enum status status = open_files(source, format, files, folder, error);
+    if (status != STATUS_OK) {
+        source_close(source);
+        return status;
+    }
+    *ret = source;
+    return STATUS_OK;
+}
+
+struct source *source_close(struct source *source)
+{
+    if (!source)
+        return NULL;
+    if (source->object)
+        source->format->close(source->object);
+    memory_free(source->features);
+    memory_free(source->labels);
+    return memory_free(source);
+}
+
+const struct source_info *source_info(const struct source *source)
+{
+    return &source->info;
+}
+
+static enum status check_rows(const struct source *source, const uint32_t *rows, size_t n,
+                              struct error *error)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i] >= source->info.n_samples || (i && rows[i] <= rows[i - 1]))
+            return error_set(error, STATUS_OUT_OF_RANGE,
+                             "'%s': row %" PRIu32 " was asked for at place %zu, where rows ascend below %zu",
+                             source->features, rows[i], i, source->info.n_samples);
+    return STATUS_OK;
+}
+
+enum status source_read(struct source *source, const uint32_t *rows, size_t n, struct dataset *ret,
+                        struct error *error)
+{
+    if (rows)
+        TRY(check_rows(source, rows, n, error));
+    else
+        n = source->info.n_samples;
+    struct dataset dataset = {
+        .sample = source->info.sample,
+        .target_type = source->info.target_type,
+        .n_outputs = source->info.n_outputs,
+    };
+    TRY(dataset_reserve(&dataset, n, error));
+    enum status status = source->format->read(source->object, rows, n, &dataset, error);
+    if (status != STATUS_OK) {
+        dataset_release(&dataset);
+        return status;
+    }
+    *ret = dataset;
+    return STATUS_OK;
+}
+
+enum status source_groups(struct source *source, const char *column, uint32_t *ret, struct error *error)
+{
+    if (!column && source->info.target_type != TARGET_CLASS)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "'%s' has values to predict and no classes to share out by; use the partition iid, or "
+            "column with by: NAME",
+            source->features);
+    return source->format->groups(source->object, column, ret, error);
+}

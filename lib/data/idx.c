@@ -1,0 +1,89 @@
+// IDX, the format in which MNIST and its relatives are published (LeCun, Cortes, Burges:
+// yann.lecun.com/exdb/mnist): two zero bytes, the elements' type, the rank, big-endian extents, elements.
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "data/arrays.h"
+
+static const struct {
+    unsigned char code;
+    struct array_type type;
+} types[] = {
+    {0x08, {'u', 1, true}}, {0x09, {'i', 1, true}}, {0x0B, {'i', 2, true}},
+    {0x0C, {'i', 4, true}}, {0x0D, {'f', 4, true}}, {0x0E, {'f', 8, true}},
+};
+
+static enum status find_type(const unsigned char magic[4], const char *path, struct array_type *ret,
+                             struct error *error)
+{
+    if (magic[0] || magic[1])
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "'%s' is not IDX: it starts with the bytes %02x %02x %02x %02x and not 00 00 TYPE RANK; "
+            "name an IDX file or another format",
+            path, magic[0], magic[1], magic[2], magic[3]);
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        if (types[i].code == magic[2]) {
+            *ret = types[i].type;
+            return STATUS_OK;
+        }
+    }
+    return error_set(
+        error, STATUS_INVALID_ARGUMENT,
+        "'%s': IDX element type 0x%02x is none of 08, 09, 0b, 0c, 0d, 0e; the file is damaged or not "
+        "IDX, fetch it again",
+        path, magic[2]);
+}
+
+static enum status read_header(struct array *ret, const char *path, struct error *error)
+{
+    unsigned char magic[4], extent[4];
+    TRY(stream_read(ret->stream, magic, sizeof magic, error));
+    TRY(find_type(magic, path, &ret->type, error));
+    ret->rank = magic[3];
+    if (ret->rank < 1 || ret->rank > ARRAY_RANK_MAX)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "'%s': the rank is %u, where 1 to %d can be read; reshape the array", path,
+                         ret->rank, ARRAY_RANK_MAX);
+    for (unsigned int i = 0; i < ret->rank; i++) {
+        TRY(stream_read(ret->stream, extent, sizeof extent, error));
+        ret->extents[i] = bytes_be32(extent);
+    }
+    return array_check(ret, error);
+}
+
+static enum status open_array(const void *options, const struct data_files *files, bool labels,
+                              struct array *ret, struct error *error)
+{
+    const char *path = labels ? files->labels : files->features;
+    if (!path)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "'%s' needs its labels' file beside it: IDX holds one array a file; add labels: PATH",
+            files->features);
+    TRY(stream_open(&ret->stream, path, error));
+    return read_header(ret, path, error);
+}
+
+static const struct arrays_opener opener = {.open = open_array, .images = true};
+
+static enum status idx_open(const void *options, const struct data_files *files, void **ret,
+                            struct source_info *ret_info, struct error *error)
+{
+    return arrays_open(&opener, options, files, ret, ret_info, error);
+}
+
+static const struct field fields[] = {ARRAYS_FIELDS, {0}};
+
+const struct format_kind format_idx = {
+    .kind =
+        {
+            .name = "idx",
+            .help = "IDX arrays as MNIST has them, plain or gzipped: one file of features, one of labels",
+            .fields = fields,
+            .options_bytes = sizeof(struct arrays_options),
+        },
+    .open = idx_open,
+    .groups = arrays_groups,
+    .read = arrays_read,
+    .close = arrays_close,
+};

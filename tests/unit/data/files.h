@@ -1,0 +1,105 @@
+// Files for tests, in a folder of their own that goes with the test.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "data/partition.h"
+#include <criterion/criterion.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+static char test_folder[64];
+
+static inline void make_folder(void)
+{
+    strcpy(test_folder, "/tmp/cohort-data-XXXXXX");
+    cr_assert_not_null(mkdtemp(test_folder));
+}
+
+static inline void remove_folder(void)
+{
+    file_remove_tree(test_folder);
+}
+
+static inline void put_file(const char *name, const void *data, size_t n)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", test_folder, name);
+    FILE *file = fopen(path, "wb");
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(data, 1, n, file), n);
+    cr_assert_eq(fclose(file), 0);
+}
+
+// Packed as gzip.
+static inline void put_gzip(const char *name, const void *data, size_t n)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", test_folder, name);
+    gzFile file = gzopen(path, "wb");
+    cr_assert_not_null(file);
+    cr_assert_eq(gzwrite(file, data, (unsigned int)n), (int)n);
+    cr_assert_eq(gzclose(file), Z_OK);
+}
+
+// An IDX file of bytes: extents closed by 0, then element i is (i * step) % modulo.
+static inline void idx_bytes(struct bytes *ret, const uint32_t *extents, unsigned int step,
+                             unsigned int modulo)
+{
+    unsigned char head[4] = {0, 0, 8, 0};
+    size_t n = 1;
+    for (; extents[head[3]]; head[3]++)
+        n *= extents[head[3]];
+    bytes_append(ret, head, 4);
+    for (unsigned int i = 0; i < head[3]; i++)
+        bytes_append(ret,
+                     (unsigned char[]){0, 0, (unsigned char)(extents[i] >> 8), (unsigned char)extents[i]}, 4);
+    for (size_t i = 0; i < n; i++)
+        bytes_append(ret, (unsigned char[]){(unsigned char)(i * step % modulo)}, 1);
+}
+
+static inline void put_idx(const char *name, const uint32_t *extents, unsigned int step, unsigned int modulo)
+{
+    struct bytes bytes = BYTES_INIT;
+    idx_bytes(&bytes, extents, step, modulo);
+    put_file(name, bytes.data, bytes.n);
+    bytes_release(&bytes);
+}
+
+// Opens with a format's options as the caller made them.
+static inline enum status open_with(struct source **ret, const char *format, void *options,
+                                    const char *features, const char *labels, struct error *error)
+{
+    static struct choice choice;
+    choice = (struct choice){.kind = registry_find(&formats, format), .options = options};
+    struct data_files files = {.features = features, .labels = labels};
+    return source_open(ret, &choice, &files, test_folder, error);
+}
+
+// The error must be one line that holds each of the words; NULL closes them.
+static inline void expect_words(const struct error *error, const char *const *words)
+{
+    for (; *words; words++)
+        cr_assert(strstr(error->message, *words), "'%s' is missing in: %s", *words, error->message);
+    cr_assert_null(strchr(error->message, '\n'));
+}
+
+// Opening or reading all must fail with the status and an error that holds the words.
+static inline void expect_refused(const char *format, void *options, const char *features, const char *labels,
+                                  enum status expected, const char *const *words)
+{
+    struct source *source = NULL;
+    struct dataset dataset = DATASET_INIT;
+    struct error error = ERROR_INIT;
+    enum status status = open_with(&source, format, options, features, labels, &error);
+    if (status == STATUS_OK)
+        status = source_read(source, NULL, 0, &dataset, &error);
+    cr_assert_eq(status, expected, "%s: %s", status_name(status), error.message);
+    expect_words(&error, words);
+    cr_assert_null(dataset.features);
+    source_close(source);
+}
