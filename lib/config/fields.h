@@ -36,8 +36,8 @@ struct text_list {
 };
 
 // A kind that was chosen, and its options (NULL when the kind has none). Written as a word (`codec: f32`), as
-// a map with a kind
-// (`optimizer: {kind: sgd, learning_rate: 0.1}`) or as a map of one entry (`dense: {units: 10}`).
+// a map with a kind (`optimizer: {kind: sgd, learning_rate: 0.1}`) or as a map of one entry (`dense: {units:
+// 10}`).
 struct choice {
     const struct kind *kind; // NULL when absent without a default
     void *options;
@@ -61,15 +61,19 @@ struct field {
     const char *const *words; // closed by NULL
     const struct field *fields;
     const struct registry *registry;
-    bool optional; // a section that may be absent: its members then stay zero and nothing in it is required
-    size_t given_offset; // with `optional`: offset of the bool, in the table's struct, that tells whether it
-                         // was written
+    // A section or value that may be absent: it then stays zero, nothing in it is required, and the dump
+    // leaves it out.
+    bool optional;
+    size_t given_offset; // with `optional`: of the bool, in the table's struct, that tells whether it was
+                         // written
     const char *help;    // one sentence, without the closing full stop
 };
 
-// Reads `map` (NULL: all absent) into `target`, which must be zeroed. Text and lists live in `arena`. Fails
-// at the first unknown key (naming the nearest), wrong type, value out of bounds, missing required option or
-// failed kind check, with its position.
+// Reads `map` (NULL: all absent) into `target`, which must be zeroed. Text and lists live in `arena`, marks
+// as long as the document. Numbers are strict: no quotes, no inf or nan, whole numbers without a fraction. A
+// key without a value is absent where absence can be told (text, lists, choices without a default, sections),
+// else an error. Fails at the first unknown key (naming the nearest), wrong type, value out of bounds,
+// missing required option or failed kind check, with its position; `target` is then part filled.
 enum status fields_read(const struct field *fields, const struct node *map, void *target, struct arena *arena,
                         struct error *error);
 
@@ -78,7 +82,7 @@ enum status fields_read(const struct field *fields, const struct node *map, void
 void fields_dump(const struct field *fields, const void *target, int indent, struct bytes *ret);
 
 // For each option in `fields` (sections included) whose variable PREFIX_SECTION_KEY is in the environment,
-// puts its value into the document.
+// puts its value into the document, read as YAML except for text. An empty variable counts as absent.
 enum status fields_apply_environment(const struct field *fields, const char *prefix,
                                      struct document *document, struct error *error);
 

@@ -1,5 +1,5 @@
 // YAML text to a tree of nodes that know their position. Bounded in size, depth and number of nodes; aliases,
-// tags and several documents are refused, as are duplicate keys.
+// anchors, tags and several documents are refused, as are duplicate keys and NUL bytes.
 #pragma once
 
 #include "base/arena.h"
@@ -7,7 +7,7 @@
 #include "config/mark.h"
 #include <stdbool.h>
 
-enum { YAML_BYTES_MAX = 1 << 20, YAML_DEPTH_MAX = 32, YAML_NODES_MAX = 100000 };
+enum { YAML_BYTES_MAX = 1 << 20, YAML_DEPTH_MAX = 32, YAML_NODES_MAX = 100000, YAML_KEYS_MAX = 1000 };
 
 enum node_type { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 
@@ -43,3 +43,13 @@ const struct node *node_get(const struct node *map, const char *key);
 // making maps on the way as needed; a scalar on the way is an error. `source` names it in later errors.
 enum status document_set(struct document *document, const char *path, const char *text, const char *source,
                          struct error *error);
+// The same with `text` taken as it stands, as a quoted scalar is.
+enum status document_set_text(struct document *document, const char *path, const char *text,
+                              const char *source, struct error *error);
+
+// Parses one value into nodes that live in `arena`, every one marked with `mark`; for defaults.
+enum status yaml_value(struct arena *arena, const char *text, struct mark mark, struct node *ret,
+                       struct error *error);
+
+// `text` for a message: control characters replaced, cut to `bytes` at a character's boundary. Returns `ret`.
+const char *yaml_shown(const char *text, char *ret, size_t bytes);
