@@ -1,0 +1,6 @@
+// The commands below `cohort data`.
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct command command_data_make;
