@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static enum status write_all(int fd, const char *data, size_t n, const char *path, struct error *error)
+enum status file_write_all(int fd, const void *data, size_t n, const char *path, struct error *error)
 {
     while (n) {
         ssize_t k = write(fd, data, n);
@@ -16,7 +16,7 @@ static enum status write_all(int fd, const char *data, size_t n, const char *pat
             continue;
         if (k < 0)
             return error_errno(error, errno, "cannot write", path);
-        data += k;
+        data = (const char *)data + k;
         n -= (size_t)k;
     }
     return STATUS_OK;
@@ -38,7 +38,8 @@ static void sync_folder_of(const char *path)
     close(fd);
 }
 
-enum status file_write(const char *path, const void *data, size_t n, bool durable, struct error *error)
+enum status file_write_by(const char *path, enum status (*fill)(int fd, void *context, struct error *error),
+                          void *context, bool durable, struct error *error)
 {
     cleanup_free char *aside = memory_format("%s.partial", path);
     if (!aside)
@@ -46,7 +47,7 @@ enum status file_write(const char *path, const void *data, size_t n, bool durabl
     int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return error_errno(error, errno, "cannot write", path);
-    enum status status = write_all(fd, data, n, path, error);
+    enum status status = fill(fd, context, error);
     if (status == STATUS_OK && durable && fsync(fd))
         status = error_errno(error, errno, "cannot sync", path);
     if (close(fd) && status == STATUS_OK)
@@ -58,6 +59,23 @@ enum status file_write(const char *path, const void *data, size_t n, bool durabl
     else if (durable)
         sync_folder_of(path);
     return status;
+}
+
+struct whole {
+    const void *data;
+    size_t n;
+    const char *path;
+};
+
+static enum status fill_whole(int fd, void *context, struct error *error)
+{
+    const struct whole *whole = context;
+    return file_write_all(fd, whole->data, whole->n, whole->path, error);
+}
+
+enum status file_write(const char *path, const void *data, size_t n, bool durable, struct error *error)
+{
+    return file_write_by(path, fill_whole, &(struct whole){data, n, path}, durable, error);
 }
 
 enum status file_make_folder(const char *path, struct error *error)

@@ -9,6 +9,13 @@
 // fsync.
 enum status file_write(const char *path, const void *data, size_t n, bool durable, struct error *error);
 
+// The same with bytes that `fill` writes to the file itself, for what is too large to hold twice.
+enum status file_write_by(const char *path, enum status (*fill)(int fd, void *context, struct error *error),
+                          void *context, bool durable, struct error *error);
+
+// Writes all `n` bytes to `fd`, however many calls that takes; `path` is for the error.
+enum status file_write_all(int fd, const void *data, size_t n, const char *path, struct error *error);
+
 // Makes the folder and those above it; OK when it is there already and can be written, else a clear error.
 enum status file_make_folder(const char *path, struct error *error);
 

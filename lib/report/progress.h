@@ -1,5 +1,6 @@
-// What a person sees while an experiment runs: one live line with a bar on a terminal, a plain line a round
-// elsewhere.
+// What a person sees while an experiment runs: on a terminal one live line with a bar, above which finished
+// rounds scroll (a line each; thinned when there are more than 40); elsewhere a plain line a round. Calls
+// come from one thread at a time.
 #pragma once
 
 #include "report/run.h"
@@ -9,7 +10,8 @@ struct progress;
 
 struct progress_options {
     FILE *out;
-    bool live;  // a terminal that understands carriage returns and ANSI colours
+    bool live;  // a terminal that understands carriage returns and ANSI colours; NO_COLOR takes the colours
+                // away
     bool quiet; // nothing at all
     uint32_t rounds;
     uint32_t learners;
@@ -23,6 +25,6 @@ void progress_note(struct progress *progress, const char *format, ...) __attribu
 void progress_round_started(struct progress *progress, uint32_t round, uint32_t n_selected);
 void progress_summary(struct progress *progress);
 void progress_round(struct progress *progress, const struct round_record *record);
-// The closing lines: result, where the files are.
+// The closing lines: result, where the files are (`folder` may be NULL).
 void progress_finish(struct progress *progress, const struct run_summary *summary, const char *folder);
 struct progress *progress_free(struct progress *progress);

@@ -9,7 +9,7 @@
 
 struct metric {
     char name[48];
-    double value; // NAN is left out of files
+    double value; // NAN (not known) is null in files
 };
 
 // What became of one committed round.
@@ -56,7 +56,7 @@ struct run_summary {
 
 struct run;
 
-// Opens an existing, writable folder; starts metrics.jsonl.
+// Opens an existing, writable folder; starts metrics.jsonl anew.
 enum status run_open(struct run **ret, const char *folder, struct error *error);
 // Appends a line to metrics.jsonl, {"type": "round", ...} or {"type": "learner", ...}, and remembers it for
 // the report.
