@@ -6,6 +6,12 @@
 #include "data/format.h"
 #include "nn/training.h"
 
+enum { EXPERIMENT_NAME_MAX = 63, EXPERIMENT_LEARNERS_MAX = 100000, EXPERIMENT_ROUNDS_MAX = 1000000 };
+
+// What a run can be stopped by, in the order of `metric_words`.
+enum experiment_metric { METRIC_TEST_ACCURACY, METRIC_TEST_LOSS, METRIC_TRAIN_LOSS };
+extern const char *const metric_words[]; // closed by NULL
+
 struct participation_options {
     double fraction;     // of the ready learners, a round
     int64_t minimum;     // summaries needed to commit a round; 0 in YAML: all that were selected
@@ -13,8 +19,8 @@ struct participation_options {
 };
 
 struct stop_options {
-    const char *metric; // test_accuracy, test_loss, train_loss
-    bool has_at_least, has_at_most;
+    int metric;                     // enum experiment_metric
+    bool has_at_least, has_at_most; // at least one of the two
     double at_least, at_most;
 };
 
@@ -36,8 +42,8 @@ struct simulation_options {
 };
 
 struct experiment_options {
-    const char *name;
-    int64_t seed;
+    const char *name; // letters, digits, - _ . and no . or - in front: a folder's name and an id
+    int64_t seed;     // 0 or more
     struct model_options model;
     bool has_data;
     struct data_options data;
@@ -62,7 +68,9 @@ struct experiment_override {
     const char *source; // how errors name it: "--set training.batch_size=64"
 };
 
-// Parses and checks; nothing is opened but `path`. Errors carry file, line and column.
+// Parses and checks; nothing is opened but `path`. Errors carry file, line and column. Paths in the
+// experiment are left as they are: relative ones start at the current folder of whoever opens them, not at
+// the experiment's.
 enum status experiment_load(struct experiment *ret, const char *path,
                             const struct experiment_override *overrides, size_t n_overrides,
                             struct error *error);
@@ -74,6 +82,7 @@ void experiment_release(struct experiment *experiment);
 // The experiment as YAML with every default spelled out; it reads back to the same.
 void experiment_dump(const struct experiment *experiment, struct bytes *ret);
 
-// Builds the model for samples of `input`; errors point into the experiment's text.
+// Builds the model for samples of `input`; errors point into the experiment's text. The experiment must
+// outlive the model.
 enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,
                              enum target_type targets, struct model **ret, struct error *error);

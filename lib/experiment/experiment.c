@@ -1,0 +1,174 @@
+#include "experiment/experiment.h"
+#include "base/memory.h"
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+enum { ARENA_BYTES_MAX = 64 << 20, KEY_BYTES = 256 };
+
+// Where the option at "collaboration.participation.minimum" was written; where it would stand when it was
+// not.
+static struct mark mark_at(const struct experiment *experiment, const char *path)
+{
+    const struct node *node = experiment->document.root;
+    for (const char *rest = path; rest;) {
+        char key[64] = "";
+        size_t n = strcspn(rest, ".");
+        memcpy(key, rest, n < sizeof key ? n : sizeof key - 1);
+        const struct node *next = node_get(node, key);
+        if (!next)
+            break;
+        node = next;
+        rest = rest[n] ? rest + n + 1 : NULL;
+    }
+    return node->mark;
+}
+
+static enum status check_name(const struct experiment *experiment, struct error *error)
+{
+    char shown[80];
+    const char *name = experiment->options.name;
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    if (n > 0 && n <= EXPERIMENT_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-')
+        return STATUS_OK;
+    return error_at(error, mark_at(experiment, "name"), STATUS_INVALID_ARGUMENT,
+                    "name '%s' must be 1 to %d letters, digits, '-', '_' or '.', and start with none of '-' "
+                    "and '.': a folder and an id are called by it",
+                    yaml_shown(name, shown, sizeof shown), EXPERIMENT_NAME_MAX);
+}
+
+static enum status check_layers(const struct experiment *experiment, struct error *error)
+{
+    size_t n = experiment->options.model.layers.n;
+    if (n > 0 && n <= MODEL_LAYERS_MAX)
+        return STATUS_OK;
+    return error_at(error, mark_at(experiment, "model.layers"), STATUS_INVALID_ARGUMENT,
+                    "layers has %zu layers; give 1 to %d", n, MODEL_LAYERS_MAX);
+}
+
+static enum status check_participation(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct participation_options *participation = &collaboration->participation;
+    int64_t most = (int64_t)ceil(participation->fraction * (double)collaboration->learners);
+    if (participation->minimum <= most)
+        return STATUS_OK;
+    return error_at(error, mark_at(experiment, "collaboration.participation.minimum"),
+                    STATUS_INVALID_ARGUMENT,
+                    "minimum '%" PRId64 "' must be at most %" PRId64 ", what a round selects of %" PRId64
+                    " learners; lower it, or raise fraction or learners",
+                    participation->minimum, most, collaboration->learners);
+}
+
+static enum status check_stop(const struct experiment *experiment, struct error *error)
+{
+    const struct experiment_options *options = &experiment->options;
+    const struct stop_options *stop = &options->collaboration.stop;
+    struct mark mark = mark_at(experiment, "collaboration.stop.metric");
+    const char *metric = metric_words[stop->metric];
+    if (!options->collaboration.has_stop)
+        return STATUS_OK;
+    if (!stop->has_at_least && !stop->has_at_most)
+        return error_at(error, mark, STATUS_INVALID_ARGUMENT,
+                        "stop names '%s' but no value; add at_least or at_most", metric);
+    if (stop->metric != METRIC_TRAIN_LOSS && !(options->has_data && options->data.has_test))
+        return error_at(error, mark, STATUS_INVALID_ARGUMENT,
+                        "metric '%s' needs test data; add data.test, or stop by train_loss", metric);
+    if (stop->metric == METRIC_TEST_ACCURACY && stop->has_at_least && stop->at_least > 1)
+        return error_at(error, mark_at(experiment, "collaboration.stop.at_least"), STATUS_INVALID_ARGUMENT,
+                        "at_least '%g' can never be reached; test_accuracy lies between 0 and 1",
+                        stop->at_least);
+    return STATUS_OK;
+}
+
+static enum status check_algorithm(const struct experiment *experiment, struct error *error)
+{
+    const struct choice *choice = &experiment->options.collaboration.algorithm;
+    const struct algorithm_kind *kind = (const struct algorithm_kind *)choice->kind;
+    if (!kind->check_training)
+        return STATUS_OK;
+    enum status status = kind->check_training(choice->options, &experiment->options.training, error);
+    return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
+}
+
+static enum status check(const struct experiment *experiment, struct error *error)
+{
+    TRY(check_name(experiment, error));
+    TRY(check_layers(experiment, error));
+    TRY(check_participation(experiment, error));
+    TRY(check_stop(experiment, error));
+    return check_algorithm(experiment, error);
+}
+
+static enum status override(struct experiment *experiment, const struct experiment_override *row,
+                            struct error *error)
+{
+    char key[KEY_BYTES] = "";
+    size_t n = strcspn(row->text, "=");
+    struct mark mark = {.source = row->source};
+    if (!row->text[n] || n == 0 || n >= sizeof key)
+        return error_at(error, mark, STATUS_INVALID_ARGUMENT,
+                        "an override is written key.path=value, as in training.batch_size=64");
+    memcpy(key, row->text, n);
+    return document_set(&experiment->document, key, row->text + n + 1, row->source, error);
+}
+
+static enum status resolve(struct experiment *experiment, const struct experiment_override *overrides,
+                           size_t n_overrides, struct error *error)
+{
+    for (size_t i = 0; i < n_overrides; i++)
+        TRY(override(experiment, &overrides[i], error));
+    TRY(fields_read(experiment_fields, experiment->document.root, &experiment->options, &experiment->arena,
+                    error));
+    return check(experiment, error);
+}
+
+// Takes the document.
+static enum status finish(struct experiment *ret, const struct document *document,
+                          const struct experiment_override *overrides, size_t n_overrides,
+                          struct error *error)
+{
+    struct experiment experiment = {.document = *document, .arena.limit_bytes = ARENA_BYTES_MAX};
+    enum status status = resolve(&experiment, overrides, n_overrides, error);
+    if (status == STATUS_OK)
+        *ret = experiment;
+    else
+        experiment_release(&experiment);
+    return status;
+}
+
+enum status experiment_load(struct experiment *ret, const char *path,
+                            const struct experiment_override *overrides, size_t n_overrides,
+                            struct error *error)
+{
+    struct document document = DOCUMENT_INIT;
+    TRY(document_load(&document, path, error));
+    return finish(ret, &document, overrides, n_overrides, error);
+}
+
+enum status experiment_parse(struct experiment *ret, const char *text, size_t n, const char *source,
+                             const struct experiment_override *overrides, size_t n_overrides,
+                             struct error *error)
+{
+    struct document document = DOCUMENT_INIT;
+    TRY(document_parse(&document, text, n, source, error));
+    return finish(ret, &document, overrides, n_overrides, error);
+}
+
+void experiment_release(struct experiment *experiment)
+{
+    document_release(&experiment->document);
+    arena_release(&experiment->arena);
+    experiment->options = (struct experiment_options){0};
+}
+
+void experiment_dump(const struct experiment *experiment, struct bytes *ret)
+{
+    fields_dump(experiment_fields, &experiment->options, 0, ret);
+}
+
+enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,
+                             enum target_type targets, struct model **ret, struct error *error)
+{
+    return model_new(ret, &experiment->options.model, input, n_outputs, targets, error);
+}

@@ -1,0 +1,267 @@
+#include "base/memory.h"
+#include "experiment/experiment.h"
+#include "summary/codec.h"
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEAD "name: digits\nseed: 42\n"
+#define MODEL                                                                                                \
+    "model:\n  layers:\n    - dense: {units: 256, activation: relu}\n    - dense: {units: 10}\n"             \
+    "  loss: cross_entropy\n"
+#define DATA                                                                                                 \
+    "data:\n  format: idx\n  train: {features: a.gz, labels: b.gz}\n  test: {features: c.gz, labels: "       \
+    "d.gz}\n  partition: {kind: dirichlet, alpha: 0.1}\n"
+#define TRAINING "training: {optimizer: {kind: sgd, learning_rate: 0.1}, batch_size: 32, local_epochs: 1}\n"
+#define COLLABORATION                                                                                        \
+    "collaboration:\n  algorithm: fedavg\n  topology: star\n  rounds: 20\n  learners: 10\n"                  \
+    "  participation: {fraction: 1.0, minimum: 8, deadline: 60s}\n  codec: f32\n"                            \
+    "  stop: {metric: test_accuracy, at_least: 0.97}\n"
+#define WHOLE HEAD MODEL DATA TRAINING COLLABORATION
+
+static enum status parse(struct experiment *ret, const char *text, const char *set, struct error *error)
+{
+    struct experiment_override override = {.text = set, .source = "--set"};
+    return experiment_parse(ret, text, strlen(text), "x.yaml", &override, set != NULL, error);
+}
+
+static struct experiment taken(const char *text, const char *set)
+{
+    struct experiment experiment = EXPERIMENT_INIT;
+    struct error error = ERROR_INIT;
+    cr_assert_eq(parse(&experiment, text, set, &error), STATUS_OK, "%s", error.message);
+    return experiment;
+}
+
+// `expected` is the message's start, since a registry's rows at its end may grow.
+static void refused(const char *text, const char *set, const char *expected)
+{
+    struct experiment experiment = EXPERIMENT_INIT;
+    struct error error = ERROR_INIT;
+    cr_assert_eq(parse(&experiment, text, set, &error), STATUS_INVALID_ARGUMENT, "taken: %s", expected);
+    cr_assert_eq(strncmp(error.message, expected, strlen(expected)), 0, "%s", error.message);
+    cr_assert_null(experiment.document.root);
+}
+
+Test(experiment, the_whole_of_one_is_read)
+{
+    struct experiment experiment = taken(WHOLE, NULL);
+    const struct experiment_options *options = &experiment.options;
+    cr_assert_str_eq(options->name, "digits");
+    cr_assert_eq(options->seed, 42);
+    cr_assert_eq(options->model.layers.n, 2);
+    cr_assert(options->has_data && options->data.has_test);
+    cr_assert_str_eq(options->data.train.features, "a.gz");
+    cr_assert_str_eq(options->data.partition.kind->name, "dirichlet");
+    cr_assert_eq(options->training.batch_size, 32);
+    cr_assert_str_eq(options->collaboration.algorithm.kind->name, "fedavg");
+    cr_assert_str_eq(options->collaboration.reducer.kind->name, "mean");
+    cr_assert_eq(options->collaboration.participation.deadline_ms, 60000);
+    cr_assert_eq(options->collaboration.participation.minimum, 8);
+    cr_assert(options->collaboration.has_stop);
+    cr_assert_eq(options->collaboration.stop.metric, METRIC_TEST_ACCURACY);
+    cr_assert(options->collaboration.stop.has_at_least && !options->collaboration.stop.has_at_most);
+    cr_assert_eq(options->simulation.delay_ms, 0);
+    experiment_release(&experiment);
+}
+
+Test(experiment, few_options_are_enough)
+{
+    struct experiment experiment = taken(
+        "name: a\nmodel: {layers: [{dense: {units: 2}}], loss: cross_entropy}\ncollaboration: {rounds: 1, "
+        "learners: 1}\n",
+        NULL);
+    cr_assert_not(experiment.options.has_data);
+    cr_assert_not(experiment.options.collaboration.has_stop);
+    cr_assert_eq(experiment.options.collaboration.participation.fraction, 1);
+    cr_assert_str_eq(experiment.options.collaboration.codec.kind->name, "f32");
+    experiment_release(&experiment);
+}
+
+Test(experiment, a_dump_reads_back_to_the_same)
+{
+    static const char *const texts[] = {
+        WHOLE,
+        HEAD MODEL "collaboration: {rounds: 1, learners: 1, stop: {metric: train_loss, at_most: 0.1}}\n"};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        struct bytes first = BYTES_INIT, second = BYTES_INIT;
+        struct experiment experiment = taken(texts[i], NULL);
+        experiment_dump(&experiment, &first);
+        struct experiment again = taken(first.data, NULL);
+        experiment_dump(&again, &second);
+        cr_assert_str_eq(first.data, second.data);
+        cr_assert_not_null(strstr(first.data, "reducer: mean"), "a default is not spelled out");
+        bytes_release(&first);
+        bytes_release(&second);
+        experiment_release(&experiment);
+        experiment_release(&again);
+    }
+}
+
+Test(experiment, overrides_replace_what_is_written)
+{
+    struct experiment experiment = taken(WHOLE, "training.optimizer.learning_rate=0.5");
+    struct bytes dump = BYTES_INIT;
+    experiment_dump(&experiment, &dump);
+    cr_assert_not_null(strstr(dump.data, "learning_rate: 0.5"));
+    bytes_release(&dump);
+    experiment_release(&experiment);
+    experiment = taken(WHOLE, "seed=7");
+    cr_assert_eq(experiment.options.seed, 7);
+    experiment_release(&experiment);
+    experiment = taken(WHOLE, "model.layers.1.dense.units=12");
+    experiment_release(&experiment);
+}
+
+Test(experiment, a_bad_override_is_named)
+{
+    refused(WHOLE, "training.batch_size",
+            "--set: an override is written key.path=value, as in training.batch_size=64");
+    refused(WHOLE, "=3", "--set: an override is written key.path=value, as in training.batch_size=64");
+    refused(WHOLE, "training.batch_size=x", "--set: batch_size 'x' must be a whole number");
+    refused(WHOLE, "training.batchsize=3",
+            "--set: unknown key 'batchsize'; did you mean 'batch_size'? allowed: optimizer, schedule, "
+            "batch_size, "
+            "local_epochs, clip_norm");
+}
+
+Test(experiment, a_misspelt_key_is_refused)
+{
+    refused(HEAD MODEL "training: {optimizer: {kind: sgd, learnig_rate: 0.1}}\n" COLLABORATION, NULL,
+            "x.yaml:8:35: unknown key 'learnig_rate'; did you mean 'learning_rate'? allowed: learning_rate, "
+            "momentum, "
+            "nesterov, weight_decay");
+}
+
+Test(experiment, a_wrong_type_is_refused)
+{
+    refused(HEAD MODEL DATA "training: {batch_size: many}\n" COLLABORATION, NULL,
+            "x.yaml:13:24: batch_size 'many' must be a whole number");
+}
+
+Test(experiment, a_negative_learning_rate_is_refused)
+{
+    refused(HEAD MODEL DATA "training:\n  optimizer: {kind: sgd, learning_rate: -0.1}\n" COLLABORATION, NULL,
+            "x.yaml:14:41: learning_rate '-0.1' must be greater than 0");
+}
+
+Test(experiment, an_unknown_algorithm_is_refused)
+{
+    struct experiment experiment = EXPERIMENT_INIT;
+    struct error error = ERROR_INIT;
+    cr_assert_eq(parse(&experiment,
+                       HEAD MODEL "collaboration: {algorithm: fedavgg, rounds: 1, learners: 1}\n", NULL,
+                       &error),
+                 STATUS_INVALID_ARGUMENT);
+    cr_assert_not_null(
+        strstr(error.message, "x.yaml:8:28: unknown algorithm 'fedavgg'; did you mean 'fedavg'? known: "),
+        "%s", error.message);
+}
+
+Test(experiment, layers_that_do_not_fit_are_refused_where_they_stand)
+{
+    struct experiment experiment = taken(WHOLE, "model.layers.1={conv2d: {filters: 4, kernel: 3}}");
+    struct error error = ERROR_INIT;
+    struct model *model = NULL;
+    const struct shape input = {1, {784}};
+    cr_assert_neq(experiment_model(&experiment, &input, 10, TARGET_CLASS, &model, &error), STATUS_OK);
+    cr_assert_eq(strncmp(error.message, "--set: layer 2 (conv2d): ", 25), 0, "%s", error.message);
+    cr_assert_null(model);
+    experiment_release(&experiment);
+
+    experiment = taken(WHOLE, NULL);
+    cr_assert_neq(experiment_model(&experiment, &input, 26, TARGET_CLASS, &model, &error), STATUS_OK);
+    cr_assert_eq(strncmp(error.message, "x.yaml:6:7: layer 2 (dense): ", 29), 0, "%s", error.message);
+    experiment_release(&experiment);
+}
+
+Test(experiment, a_model_that_fits_is_built)
+{
+    struct experiment experiment = taken(WHOLE, NULL);
+    struct error error = ERROR_INIT;
+    struct model *model = NULL;
+    const struct shape input = {1, {784}};
+    cr_assert_eq(experiment_model(&experiment, &input, 10, TARGET_CLASS, &model, &error), STATUS_OK, "%s",
+                 error.message);
+    cr_assert_eq(model_layout(model)->n_parameters, 784 * 256 + 256 + 256 * 10 + 10);
+    model_free(model);
+    experiment_release(&experiment);
+}
+
+Test(experiment, a_name_must_serve_as_folder_and_id)
+{
+    static const char *const names[] = {
+        "a/b", "..",   ".hidden",  "-x",
+        "a b", "\"\"", "\xC3\xA4", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        struct experiment experiment = EXPERIMENT_INIT;
+        struct error error = ERROR_INIT;
+        char set[128];
+        snprintf(set, sizeof set, "name=%s", names[i]);
+        cr_assert_eq(parse(&experiment, WHOLE, set, &error), STATUS_INVALID_ARGUMENT, "%s", set);
+        cr_assert_not_null(strstr(error.message, "must be 1 to 63 letters"), "%s", error.message);
+    }
+}
+
+Test(experiment, numbers_that_cannot_be_are_refused)
+{
+    refused(WHOLE, "seed=-1", "--set: seed '-1' must be at least 0");
+    refused(WHOLE, "collaboration.learners=0", "--set: learners '0' must be between 1 and 100000");
+    refused(WHOLE, "collaboration.learners=100001", "--set: learners '100001' must be between 1 and 100000");
+    refused(WHOLE, "collaboration.rounds=0", "--set: rounds '0' must be between 1 and 1000000");
+    refused(WHOLE, "collaboration.participation.fraction=0",
+            "--set: fraction '0' must be greater than 0 and at most 1");
+    refused(WHOLE, "collaboration.topology=rings", "--set: unknown topology 'rings'; ");
+    refused(WHOLE, "model.layers=[]", "--set: layers has 0 layers; give 1 to 1024");
+}
+
+Test(experiment, a_minimum_that_no_round_can_reach_is_refused)
+{
+    refused(WHOLE, "collaboration.participation.minimum=11",
+            "--set: minimum '11' must be at most 10, what a round selects of 10 learners; lower it, or raise "
+            "fraction or learners");
+    refused(WHOLE, "collaboration.participation.fraction=0.5",
+            "x.yaml:19:43: minimum '8' must be at most 5, what a round selects of 10 learners; lower it, or "
+            "raise "
+            "fraction or learners");
+}
+
+Test(experiment, a_stop_must_be_measurable)
+{
+    refused(HEAD MODEL TRAINING COLLABORATION, NULL,
+            "x.yaml:16:18: metric 'test_accuracy' needs test data; add data.test, or stop by train_loss");
+    refused(WHOLE, "collaboration.stop.at_least=97",
+            "--set: at_least '97' can never be reached; test_accuracy lies between 0 and 1");
+    refused(WHOLE, "collaboration.stop={metric: test_loss}",
+            "--set: stop names 'test_loss' but no value; add at_least or at_most");
+    refused(WHOLE, "collaboration.stop.metric=test_acuracy",
+            "--set: metric 'test_acuracy' must be one of test_accuracy, test_loss, train_loss; did you mean "
+            "'test_accuracy'?");
+}
+
+Test(experiment, what_an_algorithm_cannot_honour_is_refused_where_it_is_chosen)
+{
+    struct experiment experiment = EXPERIMENT_INIT;
+    struct error error = ERROR_INIT;
+    struct experiment_override overrides[] = {{"collaboration.algorithm=gradient_descent", "--set a"},
+                                              {"training.optimizer.momentum=0.9", "--set b"}};
+    cr_assert_eq(experiment_parse(&experiment, WHOLE, strlen(WHOLE), "x.yaml", overrides, 2, &error),
+                 STATUS_INVALID_ARGUMENT);
+    cr_assert_eq(strncmp(error.message, "--set a: ", 9), 0, "%s", error.message);
+}
+
+Test(experiment, every_failing_allocation_is_an_error)
+{
+    bool failed = true;
+    for (unsigned long n = 1; failed; n++) {
+        struct experiment experiment = EXPERIMENT_INIT;
+        struct error error = ERROR_INIT;
+        memory_fail_after(n);
+        failed = parse(&experiment, WHOLE, "training.batch_size=64", &error) != STATUS_OK;
+        memory_fail_after(0);
+        if (failed)
+            cr_assert_eq(error.status, STATUS_RESOURCE_EXHAUSTED, "%s", error.message);
+        experiment_release(&experiment);
+        cr_assert_lt(n, 1000);
+    }
+}
