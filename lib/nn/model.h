@@ -71,3 +71,12 @@ double model_loss(const struct model *model, const float *outputs, const struct 
 double model_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
                       const float *input, const struct targets *targets, size_t batch, struct random_key key,
                       float *ret_gradient);
+
+// The same in two halves, for objectives of an algorithm's own: a forward pass as in training, and the
+// backward pass of that same batch from the gradient of the objective by the outputs, `output_gradient`
+// [batch, n_outputs].
+const float *model_forward_training(const struct model *model, struct workspace *workspace,
+                                    const float *parameters, const float *input, size_t batch,
+                                    struct random_key key);
+void model_backward(const struct model *model, struct workspace *workspace, const float *parameters,
+                    size_t batch, const float *output_gradient, float *ret_gradient);

@@ -153,17 +153,22 @@ static double scheduled_rate(const struct trainer *trainer)
     return rate;
 }
 
-double trainer_step(struct trainer *trainer, float *parameters, const float *input,
-                    const struct targets *targets, size_t batch, struct random_key key)
+void trainer_apply(struct trainer *trainer, float *parameters)
 {
-    double loss = model_gradient(trainer->model, trainer->workspace, parameters, input, targets, batch, key,
-                                 trainer->gradient);
     if (trainer->clip_norm > 0)
         clip(trainer);
     double rate = scheduled_rate(trainer);
     trainer->n_taken++;
     trainer->optimizer->step(trainer->optimizer_options, rate, trainer->n_taken, trainer->n, parameters,
                              trainer->gradient, trainer->state);
+}
+
+double trainer_step(struct trainer *trainer, float *parameters, const float *input,
+                    const struct targets *targets, size_t batch, struct random_key key)
+{
+    double loss = model_gradient(trainer->model, trainer->workspace, parameters, input, targets, batch, key,
+                                 trainer->gradient);
+    trainer_apply(trainer, parameters);
     return loss;
 }
 

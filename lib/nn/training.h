@@ -30,6 +30,9 @@ void trainer_reset(struct trainer *trainer, uint64_t first_step, uint64_t n_step
 // One step in place on `parameters`; the batch's mean loss before the step. Allocates nothing.
 double trainer_step(struct trainer *trainer, float *parameters, const float *input,
                     const struct targets *targets, size_t batch, struct random_key key);
+// The second half of a step: clips the trainer's gradient, which the caller has filled or changed, and moves
+// `parameters` along it. trainer_step is model_gradient into trainer_gradient, then this.
+void trainer_apply(struct trainer *trainer, float *parameters);
 // The trainer's own gradient buffer [n_parameters] and workspace, for algorithms that need the gradient
 // alone.
 float *trainer_gradient(struct trainer *trainer);

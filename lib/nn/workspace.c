@@ -287,12 +287,27 @@ double model_loss(const struct model *model, const float *outputs, const struct 
     return model->loss->evaluate(model->loss_options, batch, model_n_outputs(model), outputs, targets, NULL);
 }
 
+const float *model_forward_training(const struct model *model, struct workspace *workspace,
+                                    const float *parameters, const float *input, size_t batch,
+                                    struct random_key key)
+{
+    assert(workspace->training);
+    return forward(model, workspace, parameters, input, batch, &key);
+}
+
+void model_backward(const struct model *model, struct workspace *workspace, const float *parameters,
+                    size_t batch, const float *output_gradient, float *ret_gradient)
+{
+    memcpy(workspace->gradients[0], output_gradient,
+           batch * model_n_outputs(model) * sizeof output_gradient[0]);
+    backward(model, workspace, parameters, batch, ret_gradient);
+}
+
 double model_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
                       const float *input, const struct targets *targets, size_t batch, struct random_key key,
                       float *ret_gradient)
 {
-    assert(workspace->training);
-    const float *outputs = forward(model, workspace, parameters, input, batch, &key);
+    const float *outputs = model_forward_training(model, workspace, parameters, input, batch, key);
     double loss = model->loss->evaluate(model->loss_options, batch, model_n_outputs(model), outputs, targets,
                                         workspace->gradients[0]);
     backward(model, workspace, parameters, batch, ret_gradient);
