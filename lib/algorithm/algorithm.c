@@ -23,7 +23,7 @@ enum status evaluate(const struct model *model, struct workspace *workspace, siz
                          "there are no samples to evaluate on: give some data");
     struct batch batch = BATCH_INIT;
     struct tally tally = {0};
-    TRY(batch_init(&batch, part->dataset, max_batch, error));
+    TRY(batch_init(&batch, part, max_batch, error));
     for (size_t first = 0; first < part->n_samples; first += max_batch) {
         size_t n = part->n_samples - first < max_batch ? part->n_samples - first : max_batch;
         batch_load(&batch, part, NULL, first, n);

@@ -27,8 +27,8 @@ struct learner_result {
     const float *summary; // [summary_values], in `parameters` or the trainer's gradient: valid until the next
                           // step on either
     uint64_t weight;      // samples behind it
-    double train_loss;    // mean over the samples seen
-    double train_accuracy; // NAN when not known
+    double train_loss;    // mean over the samples seen, each before the step that it took part in
+    double train_accuracy; // of the same outputs; NAN when not known
 };
 
 // The coordinator's (or, peer to peer, a learner's) re-update after reduction.
@@ -46,8 +46,9 @@ struct algorithm_kind {
     // Learner: trains in place on `parameters` [n_parameters], which hold the round's model.
     enum status (*learn)(const struct learner_step *step, float *parameters, struct learner_result *ret,
                          struct error *error);
-    // For values [n] from `offset`: `values` holds the reduced summaries and becomes the next model;
-    // `current` is the present one. Elementwise, so ranges may be done in any order and by several threads.
+    // For values [offset, offset + n) of the model: `values` [n] holds the reduced summaries and becomes the
+    // next model; `current` [n] is the present one; both point at the range's first. Elementwise, so ranges
+    // may be done in any order and by several threads.
     void (*reupdate)(const struct reupdate_step *step, size_t offset, size_t n, const float *current,
                      float *values);
 };

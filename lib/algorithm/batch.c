@@ -1,11 +1,13 @@
 #include "algorithm/batch.h"
 #include "base/memory.h"
 
-enum status batch_init(struct batch *batch, const struct dataset *dataset, size_t capacity,
-                       struct error *error)
+enum status batch_init(struct batch *batch, const struct part *part, size_t capacity, struct error *error)
 {
+    const struct dataset *dataset = part->dataset;
     size_t sample = shape_size(&dataset->sample);
     bool classes = dataset->target_type == TARGET_CLASS;
+    if (capacity > part->n_samples)
+        capacity = part->n_samples;
     struct batch made = {
         .features = memory_array(capacity, sample * sizeof(float)),
         .classes = classes ? memory_array(capacity, sizeof(int32_t)) : NULL,
@@ -35,8 +37,6 @@ void batch_load(struct batch *batch, const struct part *part, const uint32_t *or
 
 static int32_t class_of(const float *outputs, size_t n_outputs)
 {
-    if (n_outputs == 1)
-        return outputs[0] > 0;
     size_t best = 0;
     for (size_t i = 1; i < n_outputs; i++)
         if (outputs[i] > outputs[best])

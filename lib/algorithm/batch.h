@@ -12,14 +12,13 @@ struct batch {
 
 #define BATCH_INIT ((struct batch){0})
 
-// Room for `capacity` samples of `dataset`.
-enum status batch_init(struct batch *batch, const struct dataset *dataset, size_t capacity,
-                       struct error *error);
+// Room for `capacity` samples of the part, or all of them if they are fewer.
+enum status batch_init(struct batch *batch, const struct part *part, size_t capacity, struct error *error);
 void batch_release(struct batch *batch);
 
 // Loads samples order[first .. first + n) of the part; `order` NULL: in the part's own order.
 void batch_load(struct batch *batch, const struct part *part, const uint32_t *order, size_t first, size_t n);
 
-// How many of `n` samples with outputs [n, n_outputs] are classed rightly: the largest output names the
-// class, or, where there is one output alone, its sign. Targets must be classes.
+// How many of `n` samples with outputs [n, n_outputs] have their largest output at their class (the first of
+// equals). Targets must be classes.
 size_t batch_n_correct(const struct batch *batch, const float *outputs, size_t n, size_t n_outputs);

@@ -74,7 +74,7 @@ static enum status learn(const struct learner_step *step, float *parameters, str
     struct pass pass = {.step = step, .parameters = parameters, .gradient = trainer_gradient(step->trainer)};
     size_t batch_size = (size_t)step->training->batch_size,
            n_parameters = model_layout(step->model)->n_parameters;
-    TRY(batch_init(&pass.batch, step->part->dataset, batch_size, error));
+    TRY(batch_init(&pass.batch, step->part, batch_size, error));
     bool several = step->part->n_samples > batch_size;
     if (several)
         pass.sum = memory_array(n_parameters, sizeof *pass.sum);
@@ -97,16 +97,17 @@ static enum status learn(const struct learner_step *step, float *parameters, str
 static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, const float *current,
                      float *values)
 {
-    const struct training_options *training = step->training;
-    const struct optimizer_kind *optimizer = (const struct optimizer_kind *)training->optimizer.kind;
-    const struct schedule_kind *schedule = (const struct schedule_kind *)training->schedule.kind;
-    double rate = optimizer->learning_rate(training->optimizer.options) *
-                  schedule->factor(training->schedule.options, step->round - 1, step->rounds);
+    const struct choice *schedule = &step->training->schedule, *choice = &step->training->optimizer;
+    const struct optimizer_kind *optimizer = (const struct optimizer_kind *)choice->kind;
+    double rate = optimizer->learning_rate(choice->options);
+    if (schedule->kind)
+        rate *= ((const struct schedule_kind *)schedule->kind)
+                    ->factor(schedule->options, step->round - 1, step->rounds);
     float next[1024];
     for (size_t at = 0; at < n; at += ARRAY_SIZE(next)) {
         size_t n_here = n - at < ARRAY_SIZE(next) ? n - at : ARRAY_SIZE(next);
         memcpy(next, current + at, n_here * sizeof *next);
-        optimizer->step(training->optimizer.options, rate, step->round, n_here, next, values + at, NULL);
+        optimizer->step(choice->options, rate, step->round, n_here, next, values + at, NULL);
         memcpy(values + at, next, n_here * sizeof *next);
     }
 }

@@ -109,7 +109,7 @@ enum status local_train(const struct learner_step *step, float *parameters, stru
 {
     TRY(local_check_part(step, error));
     struct run run = {.step = step, .parameters = parameters};
-    TRY(batch_init(&run.batch, step->part->dataset, (size_t)step->training->batch_size, error));
+    TRY(batch_init(&run.batch, step->part, (size_t)step->training->batch_size, error));
     run.order = memory_array(step->part->n_samples, sizeof *run.order);
     enum status status = run.order ? train_epochs(&run, error)
                                    : error_no_memory(error, step->part->n_samples * sizeof *run.order);

@@ -1,0 +1,33 @@
+// The loop of learn, reduce and re-update in one process, without a network: for tests of algorithms, and for
+// their references and accuracy checks.
+#pragma once
+
+#include "algorithm/algorithm.h"
+
+struct loop;
+
+// `yaml` holds the sections `model` and `training` and the kind `algorithm`, as an experiment does. The
+// parts, one a learner, must outlive the loop. The weight unit is a learner's mean number of samples.
+enum status loop_new(struct loop **ret, const char *yaml, const struct part *parts, size_t n_learners,
+                     uint64_t seed, uint32_t rounds, struct error *error);
+struct loop *loop_free(struct loop *loop);
+
+// One round over all learners, folded from the last to the first when `backwards`; with `ret_train_loss` (may
+// be NULL) the learners' train losses, weighted by samples.
+enum status loop_round(struct loop *loop, bool backwards, double *ret_train_loss, struct error *error);
+
+// One learner's half of the round that comes next, from the present model; what `ret` points at lasts until
+// the next call.
+enum status loop_learn(struct loop *loop, uint32_t learner, struct learner_result *ret, struct error *error);
+
+// Goes on with `round` next, as after a restart; whoever calls puts the model of the round before in place.
+void loop_resume(struct loop *loop, uint32_t round);
+
+// The present model [n_parameters].
+float *loop_parameters(struct loop *loop);
+size_t loop_n_parameters(const struct loop *loop);
+const struct model *loop_model(const struct loop *loop);
+// Asked by learners between batches; NULL at first.
+void loop_set_stop(struct loop *loop, bool (*stop)(void *user), void *user);
+enum status loop_evaluate(struct loop *loop, const struct part *part, struct evaluation *ret,
+                          struct error *error);

@@ -1,0 +1,69 @@
+#include "algorithm/batch.h"
+#include "base/memory.h"
+#include "toy.h"
+#include <criterion/criterion.h>
+#include <string.h>
+
+static struct toy toy;
+
+static void make_toy(enum toy_targets targets)
+{
+    cr_assert_eq(toy_init(&toy, targets, 12, 3, 2, 2, NULL), STATUS_OK);
+}
+
+Test(batch, loads_samples_in_the_order_given)
+{
+    make_toy(TOY_CLASSES);
+    const struct part *part = &toy.parts[1];
+    struct batch batch = BATCH_INIT;
+    cr_assert_eq(batch_init(&batch, part, 3, NULL), STATUS_OK);
+    const uint32_t order[] = {0, 5, 2, 7, 1};
+    batch_load(&batch, part, order, 1, 3);
+    for (size_t i = 0; i < 3; i++) {
+        uint32_t row = part->rows[order[1 + i]];
+        cr_assert_eq(memcmp(batch.features + 3 * i, toy.dataset.features + 3 * row, 3 * sizeof(float)), 0);
+        cr_assert_eq(batch.targets.classes[i], toy.dataset.classes[row]);
+    }
+    batch_release(&batch);
+    toy_release(&toy);
+}
+
+Test(batch, loads_values_in_the_parts_own_order)
+{
+    make_toy(TOY_VALUES);
+    const struct part *part = &toy.parts[1];
+    struct batch batch = BATCH_INIT;
+    cr_assert_eq(batch_init(&batch, part, 100, NULL), STATUS_OK);
+    batch_load(&batch, part, NULL, 4, 4);
+    cr_assert_eq(batch.targets.type, TARGET_VALUES);
+    for (size_t i = 0; i < 4; i++) {
+        uint32_t row = part->rows[4 + i];
+        cr_assert_eq(memcmp(batch.features + 3 * i, toy.dataset.features + 3 * row, 3 * sizeof(float)), 0);
+        cr_assert_eq(memcmp(batch.targets.values + 2 * i, toy.dataset.values + 2 * row, 2 * sizeof(float)),
+                     0);
+    }
+    batch_release(&batch);
+    toy_release(&toy);
+}
+
+Test(batch, counts_samples_whose_largest_output_is_their_class)
+{
+    struct batch batch = {.classes = (int32_t[]){2, 0, 1, 1}};
+    const float outputs[] = {0, 1, 2, /* right */ 0, 1, 0, /* wrong */ -3, -1, -2, /* right */ 5,
+                             5, 4 /* tie */};
+    cr_assert_eq(batch_n_correct(&batch, outputs, 4, 3), 2);
+}
+
+Test(batch, running_out_of_memory_is_an_error)
+{
+    make_toy(TOY_VALUES);
+    for (unsigned long nth = 1; nth <= 2; nth++) {
+        struct batch batch = BATCH_INIT;
+        struct error error = ERROR_INIT;
+        memory_fail_after(nth);
+        cr_assert_eq(batch_init(&batch, &toy.all, 4, &error), STATUS_RESOURCE_EXHAUSTED);
+        cr_assert_null(batch.features);
+    }
+    memory_fail_after(0);
+    toy_release(&toy);
+}
