@@ -79,6 +79,10 @@ enum status experiment_parse(struct experiment *ret, const char *text, size_t n,
                              struct error *error);
 void experiment_release(struct experiment *experiment);
 
+// Where the option at `path` ("data.train.features") was written, or would stand: for error_at and
+// error_point.
+struct mark experiment_mark(const struct experiment *experiment, const char *path);
+
 // The experiment as YAML with every default spelled out; it reads back to the same.
 void experiment_dump(const struct experiment *experiment, struct bytes *ret);
 
