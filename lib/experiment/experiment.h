@@ -14,7 +14,7 @@ extern const char *const metric_words[]; // closed by NULL
 
 struct participation_options {
     double fraction;     // of the ready learners, a round
-    int64_t minimum;     // summaries needed to commit a round; 0 in YAML: all that were selected
+    int64_t minimum;     // summaries without which a round cannot commit; 0: one
     int64_t deadline_ms; // 0: none
 };
 
