@@ -12,10 +12,13 @@ static const struct example examples[] = {
     {"activation", "{function: tanh}", {1, {7}}},
     {"activation", "{function: gelu}", {3, {2, 3, 2}}},
     {"activation", "{function: softmax}", {3, {3, 2, 2}}},
+    {"avg_pool2d", "{size: 2}", {3, {2, 4, 7}}},
+    {"avg_pool2d", "{size: [3, 2], stride: [2, 1]}", {2, {7, 4}}},
     {"conv2d", "{filters: 3, kernel: 3}", {3, {2, 5, 6}}},
     {"conv2d",
      "{filters: 2, kernel: [2, 3], stride: [1, 2], padding: same, activation: gelu}",
      {3, {3, 6, 5}}},
+    {"conv2d", "{filters: 4, kernel: 3, pad: [0, 2], stride: 2}", {3, {2, 5, 4}}},
     {"conv2d", "{filters: 2, kernel: 2, bias: false, activation: tanh}", {2, {5, 4}}},
     {"dense", "{units: 5}", {1, {7}}},
     {"dense", "{units: 1, bias: false}", {1, {1}}},
@@ -27,6 +30,8 @@ static const struct example examples[] = {
     {"flatten", "", {3, {2, 3, 4}}},
     {"layer_norm", "", {1, {19}}},
     {"layer_norm", "{epsilon: 0.1}", {3, {2, 3, 4}}},
+    {"max_pool2d", "{size: 2}", {3, {2, 4, 7}}},
+    {"max_pool2d", "{size: [3, 2], stride: [2, 1]}", {2, {7, 4}}},
 };
 
 enum { BATCH = 3 };
