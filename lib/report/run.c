@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "report/history.h"
+#include "report/html.h"
 #include "report/json.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -231,7 +232,9 @@ static enum status write_text(const struct run *run, const char *name, struct by
 enum status run_finish(struct run *run, const struct run_summary *summary, const char *resolved_yaml,
                        const char *model_table, struct error *error)
 {
-    struct bytes json = BYTES_INIT;
+    struct bytes json = BYTES_INIT, html = BYTES_INIT;
     summary_json(&json, summary, &run->history);
-    return write_text(run, "summary.json", &json, error);
+    TRY(write_text(run, "summary.json", &json, error));
+    html_report(&html, &(struct html_report){summary, &run->history, resolved_yaml, model_table});
+    return write_text(run, "report.html", &html, error);
 }
