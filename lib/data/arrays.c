@@ -38,9 +38,11 @@ static enum status check_counts(const struct array *features, const struct array
                      labels->extents[0]);
 }
 
-static enum status open_classes(struct arrays *arrays, struct array *labels, struct error *error)
+static enum status open_classes(struct arrays *arrays, const struct arrays *like, struct array *labels,
+                                struct error *error)
 {
     size_t n = labels->extents[0], most = 0;
+    size_t given = like ? like->info.n_outputs : (size_t)arrays->options->classes;
     if (array_sample_size(labels) != 1)
         return error_set(
             error, STATUS_INVALID_ARGUMENT,
@@ -50,20 +52,20 @@ static enum status open_classes(struct arrays *arrays, struct array *labels, str
     arrays->classes = memory_array(n, sizeof *arrays->classes);
     if (!arrays->classes)
         return error_no_memory(error, n * sizeof *arrays->classes);
-    size_t limit = arrays->options->classes ? (size_t)arrays->options->classes : DATASET_OUTPUTS_MAX;
-    TRY(array_read_classes(labels, limit, arrays->classes, error));
+    TRY(array_read_classes(labels, given ? given : DATASET_OUTPUTS_MAX, arrays->classes, error));
     for (size_t i = 0; i < n; i++)
         if ((size_t)arrays->classes[i] > most)
             most = (size_t)arrays->classes[i];
-    arrays->info.n_outputs = arrays->options->classes ? (size_t)arrays->options->classes : most + 1;
+    arrays->info.n_outputs = given ? given : most + 1;
     return STATUS_OK;
 }
 
-static enum status open_targets(struct arrays *arrays, struct array *labels, struct error *error)
+static enum status open_targets(struct arrays *arrays, const struct arrays *like, struct array *labels,
+                                struct error *error)
 {
     arrays->info.target_type = arrays->options->target;
     if (arrays->info.target_type == TARGET_CLASS)
-        return open_classes(arrays, labels, error);
+        return open_classes(arrays, like, labels, error);
     arrays->info.n_outputs = array_sample_size(labels);
     if (arrays->info.n_outputs > DATASET_OUTPUTS_MAX)
         return error_set(
@@ -73,20 +75,38 @@ static enum status open_targets(struct arrays *arrays, struct array *labels, str
     return STATUS_OK;
 }
 
-static enum status open_both(struct arrays *arrays, struct array *features, struct array *labels,
-                             struct error *error)
+// Test data must fit what was trained on.
+static enum status check_like(const struct arrays *arrays, const struct arrays *like, struct error *error)
+{
+    char ours[64], theirs[64];
+    if (!like || (shape_equal(&arrays->info.sample, &like->info.sample) &&
+                  arrays->info.n_outputs == like->info.n_outputs))
+        return STATUS_OK;
+    shape_format(&arrays->info.sample, ours, sizeof ours);
+    shape_format(&like->info.sample, theirs, sizeof theirs);
+    return error_set(
+        error, STATUS_INVALID_ARGUMENT,
+        "'%s' has samples of %s and %zu outputs, and the training data '%s' of %s and %zu; name test data "
+        "of the same kind",
+        arrays->files.features, ours, arrays->info.n_outputs, like->files.features, theirs,
+        like->info.n_outputs);
+}
+
+static enum status open_both(struct arrays *arrays, const struct arrays *like, struct array *features,
+                             struct array *labels, struct error *error)
 {
     TRY(arrays->opener->open(arrays->options, &arrays->files, false, features, error));
     TRY(arrays->opener->open(arrays->options, &arrays->files, true, labels, error));
     TRY(check_counts(features, labels, error));
     arrays->info.n_samples = features->extents[0];
     TRY(sample_shape(arrays, features, &arrays->info.sample, error));
-    return open_targets(arrays, labels, error);
+    TRY(open_targets(arrays, like, labels, error));
+    return check_like(arrays, like, error);
 }
 
 enum status arrays_open(const struct arrays_opener *opener, const void *options,
-                        const struct data_files *files, void **ret, struct source_info *ret_info,
-                        struct error *error)
+                        const struct data_files *files, const void *like, void **ret,
+                        struct source_info *ret_info, struct error *error)
 {
     struct arrays *arrays = memory_zalloc(sizeof *arrays);
     if (!arrays)
@@ -95,7 +115,7 @@ enum status arrays_open(const struct arrays_opener *opener, const void *options,
     arrays->options = options;
     arrays->files = *files;
     struct array features = {0}, labels = {0};
-    enum status status = open_both(arrays, &features, &labels, error);
+    enum status status = open_both(arrays, like, &features, &labels, error);
     array_close(&features);
     array_close(&labels);
     if (status != STATUS_OK) {

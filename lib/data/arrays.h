@@ -46,8 +46,8 @@ struct arrays_opener {
 
 // The bodies of a format's functions.
 enum status arrays_open(const struct arrays_opener *opener, const void *options,
-                        const struct data_files *files, void **ret, struct source_info *ret_info,
-                        struct error *error);
+                        const struct data_files *files, const void *like, void **ret,
+                        struct source_info *ret_info, struct error *error);
 enum status arrays_groups(void *source, const char *column, uint32_t *ret, struct error *error);
 enum status arrays_read(void *source, const uint32_t *rows, size_t n, struct dataset *ret,
                         struct error *error);

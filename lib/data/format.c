@@ -21,7 +21,7 @@ static const struct field files_fields[] = {
      .type = FIELD_TEXT,
      .offset = offsetof(struct data_files, features),
      .required = true,
-     .help = "The file of the samples; a relative path starts at the current folder"},
+     .help = "The file of the samples, relative to the experiment's"},
     {.name = "labels",
      .type = FIELD_TEXT,
      .offset = offsetof(struct data_files, labels),
@@ -59,31 +59,37 @@ const struct field data_fields[] = {
 };
 
 struct source {
-    const struct format_kind *format;
+    struct choice format;
     void *object;
     char *features, *labels; // joined paths
     struct source_info info;
 };
 
-static enum status open_files(struct source *source, const struct choice *format,
-                              const struct data_files *files, const char *folder, struct error *error)
+static const struct format_kind *format_of(const struct source *source)
+{
+    return (const struct format_kind *)source->format.kind;
+}
+
+static enum status open_files(struct source *source, const struct data_files *files, const char *folder,
+                              const struct source *like, struct error *error)
 {
     source->features = file_join(folder, files->features);
     source->labels = files->labels ? file_join(folder, files->labels) : NULL;
     if (!source->features || (files->labels && !source->labels))
         return error_no_memory(error, 1);
-    source->format = (const struct format_kind *)format->kind;
     struct data_files joined = {.features = source->features, .labels = source->labels};
-    return source->format->open(format->options, &joined, &source->object, &source->info, error);
+    return format_of(source)->open(source->format.options, &joined, like ? like->object : NULL,
+                                   &source->object, &source->info, error);
 }
 
-enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
-                        const char *folder, struct error *error)
+static enum status open_like(struct source **ret, const struct choice *format, const struct data_files *files,
+                             const char *folder, const struct source *like, struct error *error)
 {
     struct source *source = memory_zalloc(sizeof *source);
     if (!source)
         return error_no_memory(error, sizeof *source);
-    enum status status = open_files(source, format, files, folder, error);
+    source->format = *format;
+    enum status status = open_files(source, files, folder, like, error);
     if (status != STATUS_OK) {
         source_close(source);
         return status;
@@ -92,12 +98,24 @@ enum status source_open(struct source **ret, const struct choice *format, const 
     return STATUS_OK;
 }
 
+enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
+                        const char *folder, struct error *error)
+{
+    return open_like(ret, format, files, folder, NULL, error);
+}
+
+enum status source_open_test(struct source **ret, const struct source *train, const struct data_files *files,
+                             const char *folder, struct error *error)
+{
+    return open_like(ret, &train->format, files, folder, train, error);
+}
+
 struct source *source_close(struct source *source)
 {
     if (!source)
         return NULL;
     if (source->object)
-        source->format->close(source->object);
+        format_of(source)->close(source->object);
     memory_free(source->features);
     memory_free(source->labels);
     return memory_free(source);
@@ -132,7 +150,7 @@ enum status source_read(struct source *source, const uint32_t *rows, size_t n, s
         .n_outputs = source->info.n_outputs,
     };
     TRY(dataset_reserve(&dataset, n, error));
-    enum status status = source->format->read(source->object, rows, n, &dataset, error);
+    enum status status = format_of(source)->read(source->object, rows, n, &dataset, error);
     if (status != STATUS_OK) {
         dataset_release(&dataset);
         return status;
@@ -149,5 +167,5 @@ enum status source_groups(struct source *source, const char *column, uint32_t *r
             "'%s' has values to predict and no classes to share out by; use the partition iid, or "
             "column with by: NAME",
             source->features);
-    return source->format->groups(source->object, column, ret, error);
+    return format_of(source)->groups(source->object, column, ret, error);
 }

@@ -15,9 +15,10 @@ struct source_info {
 
 struct format_kind {
     struct kind kind;
-    // Reads headers and targets. `ret` is the format's own object. Every error names the file and what is
-    // wrong with it.
-    enum status (*open)(const void *options, const struct data_files *files, void **ret,
+    // Reads headers and targets. `ret` is the format's own object, which options and paths outlive. Every
+    // error names the file and what is wrong with it. `like`, unless NULL, is the open object of the training
+    // data that this is test data to: classes, means and scales are then taken from there.
+    enum status (*open)(const void *options, const struct data_files *files, const void *like, void **ret,
                         struct source_info *ret_info, struct error *error);
     // The class of each sample [n_samples] (only with TARGET_CLASS), or with a column name (FIELD `by` of the
     // column partition) that column's distinct values numbered by first appearance.
@@ -47,6 +48,10 @@ struct source;
 // Paths are taken relative to `folder` (NULL or empty: as they are). `format` must outlive the source.
 enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
                         const char *folder, struct error *error);
+// As test data to `train`, which is of the same format: the same classes under the same numbers, scaled by
+// the training data's statistics; refused when classes, columns or shapes do not fit.
+enum status source_open_test(struct source **ret, const struct source *train, const struct data_files *files,
+                             const char *folder, struct error *error);
 struct source *source_close(struct source *source);
 const struct source_info *source_info(const struct source *source);
 // Samples `rows` (strictly ascending; NULL: all, and `n` is then ignored). Released on failure.

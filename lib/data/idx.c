@@ -66,10 +66,10 @@ static enum status open_array(const void *options, const struct data_files *file
 
 static const struct arrays_opener opener = {.open = open_array, .images = true};
 
-static enum status idx_open(const void *options, const struct data_files *files, void **ret,
+static enum status idx_open(const void *options, const struct data_files *files, const void *like, void **ret,
                             struct source_info *ret_info, struct error *error)
 {
-    return arrays_open(&opener, options, files, ret, ret_info, error);
+    return arrays_open(&opener, options, files, like, ret, ret_info, error);
 }
 
 static const struct field fields[] = {ARRAYS_FIELDS, {0}};

@@ -103,3 +103,28 @@ static inline void expect_refused(const char *format, void *options, const char 
     cr_assert_null(dataset.features);
     source_close(source);
 }
+
+// One kind as an experiment writes it, "csv" or "{kind: csv, label: 2}", with its defaults. Lives until the
+// test ends.
+static inline struct choice choose(const struct registry *registry, const char *yaml)
+{
+    struct document document = DOCUMENT_INIT;
+    struct arena *arena = calloc(1, sizeof *arena);
+    struct error error = ERROR_INIT;
+    struct choice choice = {0};
+    char text[512];
+    const struct field fields[] = {{.name = "choice", .type = FIELD_CHOICE, .registry = registry}, {0}};
+    snprintf(text, sizeof text, "choice: %s\n", yaml);
+    cr_assert_eq(document_parse(&document, text, strlen(text), "test", &error), STATUS_OK, "%s",
+                 error.message);
+    cr_assert_eq(fields_read(fields, document.root, &choice, arena, &error), STATUS_OK, "%s", error.message);
+    return choice;
+}
+
+static inline enum status open_chosen(struct source **ret, const char *yaml, const char *features,
+                                      const char *labels, struct error *error)
+{
+    struct choice choice = choose(&formats, yaml);
+    struct data_files files = {.features = features, .labels = labels};
+    return source_open(ret, &choice, &files, test_folder, error);
+}
