@@ -118,7 +118,7 @@ static enum status check_event(struct builder *builder, const yaml_event_t *even
         return error_at(builder->error, mark_of(builder, event->start_mark), STATUS_INVALID_ARGUMENT,
                         "nested more than %d deep; flatten it", YAML_DEPTH_MAX);
     if (++builder->n_nodes > YAML_NODES_MAX)
-        return error_at(builder->error, mark_of(builder, event->start_mark), STATUS_RESOURCE_EXHAUSTED,
+        return error_at(builder->error, mark_of(builder, event->start_mark), STATUS_INVALID_ARGUMENT,
                         "more than %d values; shorten the text", YAML_NODES_MAX);
     return STATUS_OK;
 }
@@ -187,7 +187,7 @@ static enum status check_key(struct builder *builder, const struct node *map, co
         return error_at(builder->error, mark, STATUS_INVALID_ARGUMENT,
                         "key '%s' stands here twice; remove one", yaml_shown(key, shown, sizeof shown));
     if (map->n_children >= YAML_KEYS_MAX)
-        return error_at(builder->error, mark, STATUS_RESOURCE_EXHAUSTED, "more than %d keys in one map",
+        return error_at(builder->error, mark, STATUS_INVALID_ARGUMENT, "more than %d keys in one map",
                         YAML_KEYS_MAX);
     return STATUS_OK;
 }
@@ -282,7 +282,7 @@ static enum status parse(struct arena *arena, const char *text, size_t n, const 
     struct builder builder = {.arena = arena, .source = source, .mark = mark, .error = error};
     struct node root = {.mark = mark ? *mark : (struct mark){source, 1, 1}};
     if (n > YAML_BYTES_MAX)
-        return error_at(error, mark ? *mark : (struct mark){source, 0, 0}, STATUS_RESOURCE_EXHAUSTED,
+        return error_at(error, mark ? *mark : (struct mark){source, 0, 0}, STATUS_INVALID_ARGUMENT,
                         "%zu bytes of YAML are more than the %d allowed; shorten it", n, YAML_BYTES_MAX);
     if (!yaml_parser_initialize(&builder.parser))
         return error_no_memory(error, sizeof builder.parser);

@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "base/philox.h"
 #include "experiment/experiment.h"
 #include "summary/codec.h"
 #include <criterion/criterion.h>
@@ -264,4 +265,65 @@ Test(experiment, every_failing_allocation_is_an_error)
         experiment_release(&experiment);
         cr_assert_lt(n, 1000);
     }
+}
+
+// Puts bytes that YAML gives a meaning into random places, and cuts or doubles runs.
+static void mutate(struct random *random, char *text, size_t *n, size_t capacity)
+{
+    static const char bytes[] = "{}[]:,-#&*!|>'\"%@` \n\t\0~0e.\\\xC3\xA4\xFF";
+    for (uint32_t k = random_below(random, 2) + 1; k > 0; k--) {
+        size_t at = random_below(random, (uint32_t)*n), run = random_below(random, 6);
+        if (at + run > *n)
+            run = *n - at;
+        switch (random_below(random, 3)) {
+        case 0:
+            text[at] = bytes[random_below(random, sizeof bytes - 1)];
+            break;
+        case 1:
+            memmove(text + at, text + at + run, *n - at - run);
+            *n -= run;
+            break;
+        default:
+            if (*n + run > capacity)
+                break;
+            memmove(text + at + run, text + at, *n - at);
+            *n += run;
+        }
+    }
+}
+
+static void check_dump(const struct experiment *experiment)
+{
+    struct bytes first = BYTES_INIT, second = BYTES_INIT;
+    experiment_dump(experiment, &first);
+    struct experiment again = taken(first.data, NULL);
+    experiment_dump(&again, &second);
+    cr_assert_str_eq(first.data, second.data);
+    bytes_release(&first);
+    bytes_release(&second);
+    experiment_release(&again);
+}
+
+Test(experiment, a_damaged_file_is_read_back_the_same_or_refused_in_one_line)
+{
+    struct random random = random_open((struct random_key){.seed = 1, .purpose = RANDOM_TEST});
+    size_t n_taken = 0, n_refused = 0;
+    for (int i = 0; i < 3000; i++) {
+        char text[4096] = WHOLE;
+        size_t n = strlen(text);
+        struct experiment experiment = EXPERIMENT_INIT;
+        struct error error = ERROR_INIT;
+        mutate(&random, text, &n, sizeof text);
+        if (experiment_parse(&experiment, text, n, "x.yaml", NULL, 0, &error) == STATUS_OK) {
+            n_taken++;
+            check_dump(&experiment);
+        } else {
+            n_refused++;
+            cr_assert_null(strchr(error.message, '\n'), "%s", error.message);
+            cr_assert_eq(strncmp(error.message, "x.yaml:", 7), 0, "%s", error.message);
+        }
+        experiment_release(&experiment);
+    }
+    cr_assert_gt(n_taken, 100, "%zu", n_taken);
+    cr_assert_gt(n_refused, 1000);
 }
