@@ -19,7 +19,7 @@ static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, 
 
 const struct algorithm_kind algorithm_fedavg = {
     .kind = {.name = "fedavg",
-             .help = "learners train for some epochs and send weights, whose mean is the next model"},
+             .help = "Learners train for some epochs and send weights, whose mean is the next model"},
     .learn = learn,
     .reupdate = reupdate,
 };

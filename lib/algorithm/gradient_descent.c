@@ -144,7 +144,7 @@ static enum status check_training(const void *options, const struct training_opt
 const struct algorithm_kind algorithm_gradient_descent = {
     .kind = {.name = "gradient_descent",
              .help =
-                 "learners send gradients, and each round is one step of gradient descent on all the data"},
+                 "Learners send gradients, and each round is one step of gradient descent on all the data"},
     .check_training = check_training,
     .learn = learn,
     .reupdate = reupdate,

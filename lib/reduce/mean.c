@@ -64,7 +64,7 @@ static void mean_reset(void *state)
 }
 
 const struct reducer_kind reducer_mean = {
-    .kind = {.name = "mean", .help = "the mean weighted by samples, the same bytes in any order of arrival"},
+    .kind = {.name = "mean", .help = "The mean weighted by samples, the same bytes in any order of arrival"},
     .streams = true,
     .open = mean_open,
     .fold = mean_fold,

@@ -9,7 +9,7 @@ static size_t f32_bytes(const void *options, size_t n_values)
 }
 
 const struct codec_kind codec_f32 = {
-    .kind = {.name = "f32", .help = "float32 values as they are, 4 bytes each, folded in place"},
+    .kind = {.name = "f32", .help = "Float32 values as they are, 4 bytes each, folded in place"},
     .identity = true,
     .encoded_bytes = f32_bytes,
 };

@@ -11,7 +11,7 @@ static void star_row(const void *options, size_t n, size_t index, const double *
 }
 
 const struct topology_kind topology_star = {
-    .kind = {.name = "star", .help = "every learner exchanges with the coordinator, which keeps the model"},
+    .kind = {.name = "star", .help = "Every learner exchanges with the coordinator, which keeps the model"},
     .through_coordinator = true,
     .mixing_row = star_row,
 };
