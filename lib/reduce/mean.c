@@ -4,8 +4,7 @@
 #include <string.h>
 
 struct mean {
-    size_t n_values;
-    int64_t *sums;
+    int64_t *sums; // [n_values]
 };
 
 static void mean_close(void *state)
@@ -28,7 +27,7 @@ static enum status mean_open(const void *options, size_t n_values, void **ret, s
         memory_free(mean);
         return error_no_memory(error, n_values * sizeof(int64_t));
     }
-    *mean = (struct mean){.n_values = n_values, .sums = sums};
+    mean->sums = sums;
     *ret = mean;
     return STATUS_OK;
 }
@@ -57,10 +56,10 @@ static void mean_finish(const void *state, size_t offset, size_t n, double total
     ring_mean(ret, mean->sums + offset, n, total);
 }
 
-static void mean_reset(void *state)
+static void mean_reset(void *state, size_t offset, size_t n)
 {
     struct mean *mean = state;
-    memset(mean->sums, 0, mean->n_values * sizeof *mean->sums);
+    memset(mean->sums + offset, 0, n * sizeof *mean->sums);
 }
 
 const struct reducer_kind reducer_mean = {

@@ -19,8 +19,9 @@ const struct registry reducers = {.what = "reducer", .kinds = kinds, .n_kinds = 
 enum { BLOCK_VALUES = 1 << 18 }; // 1 MiB of values: a chunk on the wire
 
 struct block {
-    pthread_mutex_t lock; // guards the reducer's state over the block's values, and n_folded
+    pthread_mutex_t lock; // guards what follows, and the reducer's state over the block's values
     uint64_t n_folded;    // values folded into the block, over all summaries
+    bool stale;           // left from before the reset: cleared by the first fold, while it is in the cache
 };
 
 struct reduction {
@@ -92,10 +93,20 @@ void reduction_reset(struct reduction *reduction, uint64_t weight_unit)
 {
     assert(weight_unit > 0);
     for (size_t i = 0; i < reduction->n_blocks; i++)
-        reduction->blocks[i].n_folded = 0;
-    reduction->kind->reset(reduction->state);
+        reduction->blocks[i].stale = true;
     reduction->weight_unit = weight_unit;
     atomic_store(&reduction->weight, 0);
+}
+
+// With the block's lock held.
+static void freshen(struct reduction *reduction, struct block *block)
+{
+    if (!block->stale)
+        return;
+    size_t start = (size_t)(block - reduction->blocks) * BLOCK_VALUES, left = reduction->n_values - start;
+    reduction->kind->reset(reduction->state, start, left < BLOCK_VALUES ? left : BLOCK_VALUES);
+    block->n_folded = 0;
+    block->stale = false;
 }
 
 static double scale_of(const struct reduction *reduction, uint64_t weight)
@@ -109,6 +120,7 @@ static enum status fold_piece(struct reduction *reduction, const struct piece *p
     struct block *block = piece->block;
     enum status status;
     pthread_mutex_lock(&block->lock);
+    freshen(reduction, block);
     if (piece->n > piece->room - block->n_folded)
         status = error_set(error, STATUS_OUT_OF_RANGE,
                            "the round has folded '%d' summaries already: select fewer learners a round",
@@ -154,7 +166,7 @@ void reduction_unfold(struct reduction *reduction, size_t offset, const float *v
         pthread_mutex_lock(&piece.block->lock);
         enum status status =
             reduction->kind->fold(reduction->state, piece.offset, values + done, piece.n, -scale, NULL);
-        assert(status == STATUS_OK && piece.block->n_folded >= piece.n);
+        assert(status == STATUS_OK && !piece.block->stale && piece.block->n_folded >= piece.n);
         (void)status;
         piece.block->n_folded -= piece.n;
         pthread_mutex_unlock(&piece.block->lock);
@@ -176,6 +188,8 @@ void reduction_finish(const struct reduction *reduction, size_t offset, size_t n
 {
     assert(reduction_weight(reduction) > 0);
     assert(offset <= reduction->n_values && n <= reduction->n_values - offset);
+    for (size_t i = offset / BLOCK_VALUES; i * BLOCK_VALUES < offset + n; i++)
+        assert(!reduction->blocks[i].stale);
     double total = scale_of(reduction, reduction_weight(reduction));
     reduction->kind->finish(reduction->state, offset, n, total, ret);
 }

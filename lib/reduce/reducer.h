@@ -27,7 +27,8 @@ struct reducer_kind {
                         struct error *error);
     // The reduced values [n] from `offset`; `total` is the sum of the weights folded, in the round's unit.
     void (*finish)(const void *state, size_t offset, size_t n, double total, float *ret);
-    void (*reset)(void *state);
+    // Makes values [n] from `offset` as if nothing had been folded; under the range's lock.
+    void (*reset)(void *state, size_t offset, size_t n);
     void (*close)(void *state);
 };
 

@@ -33,16 +33,25 @@ Test(reducer, weighs_by_samples)
 
 Test(reducer, starts_over_after_a_reset)
 {
-    struct reduction *reduction = mean_of(1, 1);
-    float x = 5, y = 7, mean;
-    cr_assert_eq(reduction_fold(reduction, 0, &x, 1, 1, NULL), STATUS_OK);
+    size_t n = 2 * BLOCK + 3;
+    struct reduction *reduction = mean_of(n, 1);
+    float *first = memory_floats(n), *second = memory_floats(n), *mean = memory_floats(n);
+    for (size_t i = 0; i < n; i++) {
+        first[i] = 5;
+        second[i] = (float)(i % 1000);
+    }
+    cr_assert_eq(reduction_fold(reduction, 0, first, n, 1, NULL), STATUS_OK);
     reduction_add_weight(reduction, 1);
     reduction_reset(reduction, 3);
     cr_assert_eq(reduction_weight(reduction), 0);
-    cr_assert_eq(reduction_fold(reduction, 0, &y, 1, 3, NULL), STATUS_OK);
+    cr_assert_eq(reduction_fold(reduction, 100, second + 100, n - 100, 3, NULL), STATUS_OK);
+    cr_assert_eq(reduction_fold(reduction, 0, second, 100, 3, NULL), STATUS_OK);
     reduction_add_weight(reduction, 3);
-    reduction_finish(reduction, 0, 1, &mean);
-    cr_assert_eq(mean, 7.0f);
+    reduction_finish(reduction, 0, n, mean);
+    cr_assert_eq(memcmp(mean, second, n * sizeof *mean), 0);
+    memory_free(first);
+    memory_free(second);
+    memory_free(mean);
     reduction_free(reduction);
 }
 
