@@ -297,7 +297,7 @@ static void multiply_blocks(const struct patches *all, size_t width, const float
     for (size_t from = 0; from < all->n_columns; from += BLOCK) {
         block.columns = all->columns + from;
         block.n_columns = least(all->n_columns - from, BLOCK);
-        patches_multiply(&block, width, right, false, sums);
+        patches_multiply(&block, width, right, width, false, sums, width);
         patches_transpose(block.n_columns, n_filters, sums, width, ret + from, all->n_columns);
     }
 }
@@ -368,7 +368,8 @@ static void add_tensor_gradients(const struct conv *conv, float *shared, const f
         patches.n_rows = least(conv->n_pixels - from, BLOCK);
         patches_transpose(conv->filters, patches.n_rows, output_gradient + from, conv->n_pixels, gradient,
                           conv->width);
-        patches_multiply(&patches, conv->width, gradient, !first || from, shared + work->d_weights);
+        patches_multiply(&patches, conv->width, gradient, conv->width, !first || from,
+                         shared + work->d_weights, conv->width);
         if (bias_gradient)
             add_rows(patches.n_rows, conv->width, conv->filters, gradient, bias_gradient);
     }

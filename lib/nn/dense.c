@@ -3,9 +3,9 @@
 // read as one row of values a sample, as if a flatten stood before.
 #include "base/kernel.h"
 #include "base/memory.h"
-#include "nn/blas.h"
 #include "nn/init.h"
 #include "nn/layer.h"
+#include "nn/linear.h"
 #include <string.h>
 
 struct dense_options {
@@ -46,6 +46,7 @@ static enum status plan(const void *layer_options, const struct shape *input, st
         .output = {1, {units}},
         .n_tensors = options->bias ? 2 : 1,
         .tensors = {{"weight", {2, {units, inputs}}}, {"bias", {1, {units}}}},
+        .shared_floats = linear_shared_floats(inputs, units),
         .integers = {[INPUTS] = inputs, [UNITS] = units},
     };
     return STATUS_OK;
@@ -63,11 +64,11 @@ static void init(const void *layer_options, const struct layer_plan *plan, unsig
                      units * inputs, values);
 }
 
-KERNEL static void fill_rows(size_t batch, size_t n, const float *restrict row, float *restrict rows)
+KERNEL static void add_to_rows(size_t batch, size_t n, const float *restrict row, float *restrict rows)
 {
     for (size_t i = 0; i < batch; i++)
         for (size_t j = 0; j < n; j++)
-            rows[i * n + j] = row[j];
+            rows[i * n + j] += row[j];
 }
 
 KERNEL static void sum_rows(size_t batch, size_t n, const float *restrict rows, float *restrict sums)
@@ -79,27 +80,30 @@ KERNEL static void sum_rows(size_t batch, size_t n, const float *restrict rows, 
             sums[j] += rows[i * n + j];
 }
 
+static struct linear linear_of(const struct layer_pass *pass)
+{
+    return (struct linear){.batch = pass->batch,
+                           .inputs = pass->plan->integers[INPUTS],
+                           .units = pass->plan->integers[UNITS],
+                           .shared = pass->shared};
+}
+
 static void forward(const struct layer_pass *pass)
 {
-    size_t inputs = pass->plan->integers[INPUTS], units = pass->plan->integers[UNITS];
-    bool biased = pass->plan->n_tensors > BIAS;
-    if (biased)
-        fill_rows(pass->batch, units, pass->tensors[BIAS], pass->output);
-    blas_gemm(false, true, pass->batch, units, inputs, 1, pass->input, inputs, pass->tensors[WEIGHT], inputs,
-              biased ? 1 : 0, pass->output, units);
+    const struct linear linear = linear_of(pass);
+    linear_forward(&linear, pass->input, pass->tensors[WEIGHT], pass->output);
+    if (pass->plan->n_tensors > BIAS)
+        add_to_rows(pass->batch, linear.units, pass->tensors[BIAS], pass->output);
 }
 
 static void backward(const struct layer_pass *pass)
 {
-    size_t inputs = pass->plan->integers[INPUTS], units = pass->plan->integers[UNITS];
-    const float *dy = pass->output_gradient;
-    blas_gemm(true, false, units, inputs, pass->batch, 1, dy, units, pass->input, inputs, 0,
-              pass->tensor_gradients[WEIGHT], inputs);
+    const struct linear linear = linear_of(pass);
+    linear_weight_gradient(&linear, pass->input, pass->output_gradient, pass->tensor_gradients[WEIGHT]);
     if (pass->plan->n_tensors > BIAS)
-        sum_rows(pass->batch, units, dy, pass->tensor_gradients[BIAS]);
+        sum_rows(pass->batch, linear.units, pass->output_gradient, pass->tensor_gradients[BIAS]);
     if (pass->input_gradient)
-        blas_gemm(false, false, pass->batch, inputs, units, 1, dy, units, pass->tensors[WEIGHT], inputs, 0,
-                  pass->input_gradient, inputs);
+        linear_input_gradient(&linear, pass->tensors[WEIGHT], pass->output_gradient, pass->input_gradient);
 }
 
 const struct layer_kind layer_dense = {

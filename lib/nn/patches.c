@@ -50,8 +50,8 @@
 
 #pragma GCC pop_options
 
-typedef void panel_function(const struct patches *patches, size_t width, const float *restrict right,
-                            bool add, float *restrict ret);
+typedef void panel_function(const struct patches *patches, const float *restrict right, size_t right_row,
+                            bool add, float *restrict ret, size_t ret_row);
 
 struct kernel_set {
     size_t lanes;
@@ -75,14 +75,17 @@ size_t patches_width(size_t n)
     return (n + lanes - 1) / lanes * lanes;
 }
 
-void patches_multiply(const struct patches *patches, size_t width, const float *right, bool add, float *ret)
+void patches_multiply(const struct patches *patches, size_t n, const float *right, size_t right_row, bool add,
+                      float *ret, size_t ret_row)
 {
-    struct kernel_set set = kernel_set();
+    const struct kernel_set set = kernel_set();
     size_t from = 0;
-    for (; from + 2 * set.lanes <= width; from += 2 * set.lanes)
-        set.wide(patches, width, right + from, add, ret + from);
-    if (from < width)
-        set.narrow(patches, width, right + from, add, ret + from);
+    for (; from + 2 * set.lanes <= n; from += 2 * set.lanes)
+        set.wide(patches, right + from, right_row, add, ret + from, ret_row);
+    for (; from < n; from += set.lanes) {
+        size_t at = from + set.lanes <= n ? from : n - set.lanes; // the last ones overlap those before
+        set.narrow(patches, right + at, right_row, add, ret + at, ret_row);
+    }
 }
 
 enum { TRANSPOSE_BLOCK = 16 };

@@ -31,7 +31,7 @@ static void check(size_t n_rows, size_t n_columns, size_t width, bool add)
     fill(&product);
     before = product;
     struct patches patches = {product.image, product.rows, product.columns, n_rows, n_columns};
-    patches_multiply(&patches, width, product.right, add, product.ret);
+    patches_multiply(&patches, width, product.right, width, add, product.ret, width);
     for (size_t i = 0; i < ARRAY_SIZE(product.ret); i++) {
         double expected = (double)before.ret[i];
         size_t column = i / width;
@@ -54,6 +54,12 @@ Test(patches, multiply_agrees_with_plain_loops_for_every_remainder)
             check(7, n_columns, width, false);
             check(ROWS_MAX, n_columns, width, true);
         }
+}
+
+Test(patches, multiply_without_adding_takes_any_width_from_a_vector_on)
+{
+    for (size_t width = patches_width(1); width <= WIDTH_MAX; width++)
+        check(9, 11, width, false);
 }
 
 Test(patches, multiply_of_no_rows_is_zero)
