@@ -88,7 +88,8 @@ void memory_tune_for_streams(void)
     mallopt(M_TOP_PAD, 64 << 20);
 }
 
-// A line of /proc/self/status in bytes. (getrusage's maximum also counts the process that this one was spawned from.)
+// A line of /proc/self/status in bytes. (getrusage's maximum also counts the process that this one was
+// spawned from.)
 static size_t status_bytes(const char *key)
 {
     char line[256];

@@ -87,6 +87,91 @@ struct pool *pool_free(struct pool *pool)
     return memory_free(pool);
 }
 
+// ---- one loop by many
+// ----------------------------------------------------------------------------------------------
+
+struct loop {
+    pthread_mutex_t lock; // guards what follows
+    pthread_cond_t idle;
+    size_t next, n, step;
+    size_t n_running;    // threads inside the body
+    size_t n_references; // the caller's and each queued helper's
+    void (*body)(void *user, size_t first, size_t n);
+    void *user;
+};
+
+struct helper {
+    struct pool_job job;
+    struct loop *loop;
+};
+
+static void loop_unref(struct loop *loop) // the lock is held
+{
+    bool last = --loop->n_references == 0;
+    pthread_mutex_unlock(&loop->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&loop->idle);
+    pthread_mutex_destroy(&loop->lock);
+    memory_free(loop);
+}
+
+static void loop_share(struct loop *loop) // the lock is held
+{
+    loop->n_running++;
+    while (loop->next < loop->n) {
+        size_t first = loop->next, n = loop->n - first < loop->step ? loop->n - first : loop->step;
+        loop->next += n;
+        pthread_mutex_unlock(&loop->lock);
+        loop->body(loop->user, first, n);
+        pthread_mutex_lock(&loop->lock);
+    }
+    if (--loop->n_running == 0)
+        pthread_cond_signal(&loop->idle);
+}
+
+static void help(struct pool_job *job)
+{
+    struct helper *helper = (struct helper *)job;
+    pthread_mutex_lock(&helper->loop->lock);
+    loop_share(helper->loop);
+    loop_unref(helper->loop);
+    memory_free(helper);
+}
+
+static void call_for_help(struct pool *pool, struct loop *loop)
+{
+    size_t n_steps = (loop->n + loop->step - 1) / loop->step;
+    for (size_t i = 1; i < pool->n_threads && i < n_steps; i++) {
+        struct helper *helper = memory_zalloc(sizeof *helper);
+        if (!helper)
+            return; // fewer hands
+        *helper = (struct helper){.job = {.run = help}, .loop = loop};
+        loop->n_references++;
+        pool_post(pool, &helper->job);
+    }
+}
+
+void pool_for(struct pool *pool, size_t n, size_t step, void (*body)(void *user, size_t first, size_t n),
+              void *user)
+{
+    struct loop *loop = memory_zalloc(sizeof *loop);
+    if (!loop) {
+        for (size_t first = 0; first < n; first += step)
+            body(user, first, n - first < step ? n - first : step);
+        return;
+    }
+    *loop = (struct loop){.n = n, .step = step, .body = body, .user = user, .n_references = 1};
+    pthread_mutex_init(&loop->lock, NULL);
+    pthread_cond_init(&loop->idle, NULL);
+    pthread_mutex_lock(&loop->lock);
+    call_for_help(pool, loop);
+    loop_share(loop);
+    while (loop->n_running)
+        pthread_cond_wait(&loop->idle, &loop->lock);
+    loop_unref(loop);
+}
+
 // The cgroup's CPU quota in whole cores, rounded up; 0 for none.
 static size_t quota_cores(void)
 {

@@ -17,6 +17,10 @@ struct pool_job {
 enum status pool_new(struct pool **ret, size_t n_threads, const char *name, struct error *error);
 // Queues `job`; never blocks. From any thread, also from a job.
 void pool_post(struct pool *pool, struct pool_job *job);
+// Calls body(user, first, n) over [0, n) in steps of at most `step`, on this thread and on whichever workers
+// are free, and returns when all is done. Also from a job: it never waits for a worker that has not begun.
+void pool_for(struct pool *pool, size_t n, size_t step, void (*body)(void *user, size_t first, size_t n),
+              void *user);
 // Runs everything queued, then ends the workers. NULL is fine.
 struct pool *pool_free(struct pool *pool);
 

@@ -89,3 +89,7 @@ enum status fields_apply_environment(const struct field *fields, const char *pre
 // Appends a line an option: name, type, default, meaning; for --help. With `prefix`, the environment variable
 // too.
 void fields_help(const struct field *fields, const char *prefix, struct bytes *ret);
+
+// Appends `fields` as reference documentation in Markdown: a table a section, called by its path, then every
+// kind of every registry in reach with its own options.
+void fields_reference(const struct field *fields, struct bytes *ret);

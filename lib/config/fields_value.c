@@ -112,7 +112,11 @@ static bool unit_parse(const char *text, const struct unit *units, size_t n_unit
 static void unit_format(int64_t value, const struct unit *units, size_t n_units, char ret[REAL_BYTES])
 {
     const struct unit *unit = &units[0];
-    for (size_t i = 1; i < n_units && value; i++)
+    if (value == 0) { // in any unit
+        strcpy(ret, "0");
+        return;
+    }
+    for (size_t i = 1; i < n_units; i++)
         if (value % units[i].size == 0)
             unit = &units[i];
     snprintf(ret, REAL_BYTES, "%" PRId64 "%s", value / unit->size, unit->name);

@@ -6,9 +6,7 @@
 
 enum { ARENA_BYTES_MAX = 64 << 20, KEY_BYTES = 256 };
 
-// Where the option at "collaboration.participation.minimum" was written; where it would stand when it was
-// not.
-static struct mark mark_at(const struct experiment *experiment, const char *path)
+struct mark experiment_mark(const struct experiment *experiment, const char *path)
 {
     const struct node *node = experiment->document.root;
     for (const char *rest = path; rest;) {
@@ -31,7 +29,7 @@ static enum status check_name(const struct experiment *experiment, struct error 
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
     if (n > 0 && n <= EXPERIMENT_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-')
         return STATUS_OK;
-    return error_at(error, mark_at(experiment, "name"), STATUS_INVALID_ARGUMENT,
+    return error_at(error, experiment_mark(experiment, "name"), STATUS_INVALID_ARGUMENT,
                     "name '%s' must be 1 to %d letters, digits, '-', '_' or '.', and start with none of '-' "
                     "and '.': a folder and an id are called by it",
                     yaml_shown(name, shown, sizeof shown), EXPERIMENT_NAME_MAX);
@@ -42,7 +40,7 @@ static enum status check_layers(const struct experiment *experiment, struct erro
     size_t n = experiment->options.model.layers.n;
     if (n > 0 && n <= MODEL_LAYERS_MAX)
         return STATUS_OK;
-    return error_at(error, mark_at(experiment, "model.layers"), STATUS_INVALID_ARGUMENT,
+    return error_at(error, experiment_mark(experiment, "model.layers"), STATUS_INVALID_ARGUMENT,
                     "layers has %zu layers; give 1 to %d", n, MODEL_LAYERS_MAX);
 }
 
@@ -53,7 +51,7 @@ static enum status check_participation(const struct experiment *experiment, stru
     int64_t most = (int64_t)ceil(participation->fraction * (double)collaboration->learners);
     if (participation->minimum <= most)
         return STATUS_OK;
-    return error_at(error, mark_at(experiment, "collaboration.participation.minimum"),
+    return error_at(error, experiment_mark(experiment, "collaboration.participation.minimum"),
                     STATUS_INVALID_ARGUMENT,
                     "minimum '%" PRId64 "' must be at most %" PRId64 ", what a round selects of %" PRId64
                     " learners; lower it, or raise fraction or learners",
@@ -64,7 +62,7 @@ static enum status check_stop(const struct experiment *experiment, struct error 
 {
     const struct experiment_options *options = &experiment->options;
     const struct stop_options *stop = &options->collaboration.stop;
-    struct mark mark = mark_at(experiment, "collaboration.stop.metric");
+    struct mark mark = experiment_mark(experiment, "collaboration.stop.metric");
     const char *metric = metric_words[stop->metric];
     if (!options->collaboration.has_stop)
         return STATUS_OK;
@@ -75,9 +73,9 @@ static enum status check_stop(const struct experiment *experiment, struct error 
         return error_at(error, mark, STATUS_INVALID_ARGUMENT,
                         "metric '%s' needs test data; add data.test, or stop by train_loss", metric);
     if (stop->metric == METRIC_TEST_ACCURACY && stop->has_at_least && stop->at_least > 1)
-        return error_at(error, mark_at(experiment, "collaboration.stop.at_least"), STATUS_INVALID_ARGUMENT,
-                        "at_least '%g' can never be reached; test_accuracy lies between 0 and 1",
-                        stop->at_least);
+        return error_at(
+            error, experiment_mark(experiment, "collaboration.stop.at_least"), STATUS_INVALID_ARGUMENT,
+            "at_least '%g' can never be reached; test_accuracy lies between 0 and 1", stop->at_least);
     return STATUS_OK;
 }
 

@@ -14,7 +14,7 @@ extern const char *const metric_words[]; // closed by NULL
 
 struct participation_options {
     double fraction;     // of the ready learners, a round
-    int64_t minimum;     // summaries needed to commit a round; 0 in YAML: all that were selected
+    int64_t minimum;     // summaries without which a round cannot commit; 0: one
     int64_t deadline_ms; // 0: none
 };
 
@@ -78,6 +78,10 @@ enum status experiment_parse(struct experiment *ret, const char *text, size_t n,
                              const struct experiment_override *overrides, size_t n_overrides,
                              struct error *error);
 void experiment_release(struct experiment *experiment);
+
+// Where the option at `path` ("data.train.features") was written, or would stand: for error_at and
+// error_point.
+struct mark experiment_mark(const struct experiment *experiment, const char *path);
 
 // The experiment as YAML with every default spelled out; it reads back to the same.
 void experiment_dump(const struct experiment *experiment, struct bytes *ret);

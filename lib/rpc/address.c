@@ -52,6 +52,8 @@ static enum status parse(const char *address, struct host_port *ret, struct erro
     ret->number = (int)port;
     memcpy(ret->host, address + bracketed, n - 2 * bracketed);
     ret->host[n - 2 * bracketed] = '\0';
+    if (!ret->host[0] || strpbrk(ret->host, "[]/ "))
+        return bad_address(address, error);
     return STATUS_OK;
 }
 

@@ -38,10 +38,11 @@ struct rpc_events {
     void (*message)(struct rpc_call *call, struct rpc_message *message, void *user);
     // The peer will send no more (server side: the client half-closed).
     void (*ended)(struct rpc_call *call, void *user);
-    // Everything that was queued for sending has been handed to the transport.
+    // Everything that was queued for sending has been handed to the transport. Not after rpc_call_end or
+    // rpc_call_finish.
     void (*writable)(struct rpc_call *call, void *user);
-    // The call is over. Client side: the server's status and message. Server side: OK when the reply was
-    // sent, CANCELLED when the peer went away or gave up first.
+    // The call is over. Client side: the server's status and message, once every message before it has been
+    // asked for. Server side: OK when the reply was sent, CANCELLED when the peer went away or gave up first.
     void (*closed)(struct rpc_call *call, enum status status, const char *message, void *user);
 };
 
@@ -86,8 +87,10 @@ enum status rpc_message_decode(struct rpc_message *message, const pb_msgdesc_t *
 
 // Decodes a message that may hold a chunk: fields other than 2 and 15 go into `ret` by `fields` (may be NULL:
 // they are then refused), and the data's bytes are handed to `take` in place, in order, run by run; runs of
-// whole floats except where a slice ends inside one (then the float's bytes come as a run of 4 of their own).
-// `take` returning false stops. The offset must come before the data, and data at most once.
+// whole floats except where a slice ends inside one (then the float's bytes come as a run of 4 of their own),
+// counted from the data's start; only the last run may end with 1 to 3 bytes more. Runs are not aligned in
+// memory. All is checked before the first byte is handed over: the offset must come before the data, and data
+// at most once. `take` returning false stops with ABORTED.
 struct rpc_chunk {
     bool present; // the message has data
     uint64_t offset;
@@ -106,8 +109,9 @@ size_t rpc_message_bytes(const struct rpc_message *message);
 // A method of a service: a row in its file's table, closed by an empty one.
 struct rpc_method {
     const char *path; // "/cohort.v1.Exchange/Attend"
-    // Unary: the request is decoded into `request_bytes` (owned by the call until closed), then `unary` is
-    // called; it (or whoever it hands the call to) answers with rpc_call_reply or rpc_call_fail, once.
+    // Unary: the request is decoded into `request_bytes` (owned by the call: until it is closed and the last
+    // reference is gone), then `unary` is called; it (or whoever it hands the call to) answers with
+    // rpc_call_reply or rpc_call_fail, once.
     const pb_msgdesc_t *request_fields;
     size_t request_bytes;
     void (*unary)(struct rpc_call *call, void *service, const void *request);
@@ -117,9 +121,9 @@ struct rpc_method {
 };
 
 struct rpc_service {
-    const char *name; // "cohort.v1.Exchange"; health and reflection report it
-    const struct rpc_method *methods;
-    void *self; // handed to every method
+    const char *name;                 // "cohort.v1.Exchange"; health and reflection report it
+    const struct rpc_method *methods; // outlive the server, as does the name
+    void *self;                       // handed to every method
 };
 
 void rpc_call_reply(struct rpc_call *call, const pb_msgdesc_t *fields, const void *response);
@@ -133,7 +137,8 @@ struct rpc_server_options {
 enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
                            const struct rpc_server_options *options, struct error *error);
 // Adds a port: "127.0.0.1:7070", "[::]:7070", "127.0.0.1:0" for any, "unix:/path". ALREADY_EXISTS when the
-// port is in use, with what to do. `ret_port` may be NULL.
+// port is in use, with what to do; the socket file of a server that is dead is taken over. Before the start.
+// `ret_port` may be NULL; 0 for a socket.
 enum status rpc_server_listen(struct rpc_server *server, const char *address, int *ret_port,
                               struct error *error);
 enum status rpc_server_start(struct rpc_server *server, struct error *error);

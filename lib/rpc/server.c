@@ -310,7 +310,7 @@ enum status rpc_server_listen(struct rpc_server *server, const char *address, in
     if (port <= 0)
         return address_explain(address, error);
     if (ret_port)
-        *ret_port = port;
+        *ret_port = strncmp(address, "unix:", 5) == 0 ? 0 : port;
     return STATUS_OK;
 }
 

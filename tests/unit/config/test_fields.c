@@ -546,3 +546,22 @@ Test(fields, help_tells_type_default_and_variable)
     cr_assert_not_null(strstr(help.data, "inner.minimum"));
     bytes_release(&help);
 }
+
+Test(fields, the_reference_lists_every_key_and_every_kind_in_reach)
+{
+    struct bytes text = BYTES_INIT;
+    fields_reference(whole_fields, &text);
+    cr_assert_not_null(
+        strstr(text.data, "| `count` | a whole number, between 1 and 100 | `7` | How many |\n"), "%s",
+        text.data);
+    cr_assert_not_null(strstr(text.data, "### `inner`\n"));
+    cr_assert_not_null(strstr(text.data, "| `minimum` | a whole number, at least 1 | required |"));
+    cr_assert_not_null(strstr(text.data, "| `choice` | one [optimizer](#optimizer) |"));
+    cr_assert_not_null(strstr(text.data, "### optimizer `sgd`\nPlain descent.\n"));
+    cr_assert_not_null(
+        strstr(text.data, "| `learning_rate` | a number, greater than 0 | required | The size of a step |"));
+    const char *first = strstr(text.data, "\n## optimizer\n");
+    cr_assert_not_null(first);
+    cr_assert_null(strstr(first + 1, "\n## optimizer\n"), "a registry stands there twice");
+    bytes_release(&text);
+}

@@ -1,0 +1,36 @@
+#include "cli/command.h"
+#include "rpc/rpc.h"
+#include <stdio.h>
+
+static enum status run(const struct command *command, int argc, char **argv, struct error *error)
+{
+    const char *service = "";
+    int64_t timeout_ms = 2000;
+    const struct argument table[] = {
+        {"--service", ARGUMENT_TEXT, &service, "NAME", "ask about one service instead of the whole server"},
+        {"--timeout-ms", ARGUMENT_COUNT, &timeout_ms, "N", "how long to wait for the answer (default 2000)"},
+        {0},
+    };
+    if (arguments_want_help(argc, argv)) {
+        command_help(command, table);
+        return STATUS_OK;
+    }
+    struct texts words = {0};
+    TRY(arguments_read(table, argc, argv, &words, 1, error));
+    if (words.n != 1)
+        return error_set(error, STATUS_INVALID_ARGUMENT, "health needs an address: %s", command->usage);
+    struct rpc_runtime *runtime = NULL;
+    TRY(rpc_runtime_new(&runtime, 1, error));
+    enum status status = rpc_health_check(runtime, words.items[0], service, timeout_ms, error);
+    if (status == STATUS_OK)
+        printf("serving\n");
+    rpc_runtime_free(runtime);
+    return status;
+}
+
+const struct command command_health = {
+    .name = "health",
+    .usage = "cohort health ADDRESS [--service NAME] [--timeout-ms N]",
+    .help = "exit with 0 when the server at ADDRESS is serving",
+    .run = run,
+};

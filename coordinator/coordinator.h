@@ -1,0 +1,81 @@
+// The coordinator: who attends, which experiments there are, and the lock that guards both.
+//
+// One lock guards all control state (members, jobs, rounds, events); it is held for microseconds. Parameters
+// move outside of it: chunks are folded on queue threads, models are reduced, stored and evaluated in the
+// pool.
+#pragma once
+
+#include "base/pool.h"
+#include "cohort/v1/coordinator.pb.h"
+#include "cohort/v1/exchange.pb.h"
+#include "coordinator/options.h"
+#include "rpc/rpc.h"
+#include <pthread.h>
+#include <stdbool.h>
+
+enum { PROTOCOL_VERSION = 1 };
+
+struct coordinator;
+struct job;
+
+// A learner that attends or has attended.
+struct member {
+    char name[64];
+    uint64_t incarnation;
+    struct rpc_call *call; // its control stream; NULL when lost
+    struct job *job;       // that it takes part in, or NULL
+    uint32_t slot;         // in that job
+    int64_t last_seen_ms;  // monotonic
+    int64_t last_seen_unix_ms;
+    cohort_v1_LearnerState state;
+    cohort_v1_DataSignature data;
+    bool has_data, removed;
+    char version[32], address[256];
+    uint64_t peak_rss_bytes;
+    struct member *next; // in order of joining
+};
+
+struct coordinator {
+    const struct coordinator_options *options;
+    struct pool *pool;
+    uint64_t epoch;
+    pthread_mutex_t lock;   // guards all below, and everything in jobs but their ingests
+    pthread_cond_t changed; // the timer's wishes, or `ending`
+    struct member *members, **members_end;
+    void *members_by_name; // tsearch tree
+    size_t n_members;
+    struct job *jobs, **jobs_end;
+    size_t n_jobs;
+    pthread_t timer;
+    bool timing, ending;
+};
+
+enum status coordinator_new(struct coordinator **ret, const struct coordinator_options *options,
+                            struct error *error);
+// Ends the jobs' work and the timer. The server must have been freed.
+struct coordinator *coordinator_free(struct coordinator *coordinator);
+
+// The rows of the services, self set.
+struct rpc_service exchange_service(struct coordinator *coordinator);
+struct rpc_service coordinator_service(struct coordinator *coordinator);
+
+// ---- members; under the lock
+// ---------------------------------------------------------------------------------------
+
+struct member *member_find(const struct coordinator *coordinator, const char *name);
+// Lets a learner in, or back in: fences off an older incarnation. The reason is set on refusal.
+enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *join, struct rpc_call *call,
+                        struct member **ret, cohort_v1_Reason *ret_reason, struct error *error);
+void member_seen(struct member *member);
+// Its stream is gone; it may come back. `left`: it said good-bye.
+void member_lost(struct coordinator *coordinator, struct member *member, bool left, const char *message);
+enum status member_remove(struct coordinator *coordinator, const char *name, const char *message,
+                          struct error *error);
+void member_send(struct member *member, const cohort_v1_AttendResponse *message);
+void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_Reason reason,
+                    const char *message);
+
+// Gives idle members to experiments that want learners.
+void coordinator_enrol(struct coordinator *coordinator);
+// A tick of some job is wanted earlier than the timer knows.
+void coordinator_wake_timer(struct coordinator *coordinator);

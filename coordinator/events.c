@@ -1,0 +1,174 @@
+#include "coordinator/events.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include <pb_decode.h>
+#include <pb_encode.h>
+#include <string.h>
+
+struct stored {
+    struct stored *next;
+    uint64_t cursor;
+    size_t n;
+    uint8_t bytes[]; // encoded: a tenth of the struct
+};
+
+struct events {
+    struct stored *first, *last;
+    uint64_t next_cursor;
+    size_t n_bytes;
+    bool ended;
+    struct watcher *watchers;
+};
+
+struct watcher {
+    struct watcher *next;
+    struct events *events;
+    struct rpc_call *call;
+    struct stored *at; // the next to send; NULL: up to date
+    uint64_t cursor;   // of the next to send
+    bool finished;
+};
+
+struct events *events_new(void)
+{
+    struct events *events = memory_zalloc(sizeof *events);
+    if (events)
+        events->next_cursor = 1;
+    return events;
+}
+
+struct events *events_free(struct events *events)
+{
+    if (!events)
+        return NULL;
+    while (events->watchers)
+        watcher_free(events->watchers);
+    while (events->first) {
+        struct stored *next = events->first->next;
+        memory_free(events->first);
+        events->first = next;
+    }
+    return memory_free(events);
+}
+
+static void drop_first(struct events *events)
+{
+    struct stored *first = events->first;
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
+        if (watcher->at == first)
+            watcher->at = first->next;
+    events->first = first->next;
+    if (!events->first)
+        events->last = NULL;
+    events->n_bytes -= sizeof *first + first->n;
+    memory_free(first);
+}
+
+static struct stored *store(struct events *events, cohort_v1_WatchExperimentResponse *event)
+{
+    size_t n = 0;
+    if (!pb_get_encoded_size(&n, cohort_v1_WatchExperimentResponse_fields, event))
+        return NULL;
+    struct stored *stored = memory_zalloc(sizeof *stored + n);
+    if (!stored)
+        return NULL;
+    pb_ostream_t stream = pb_ostream_from_buffer(stored->bytes, n);
+    if (!pb_encode(&stream, cohort_v1_WatchExperimentResponse_fields, event))
+        return memory_free(stored);
+    stored->cursor = event->cursor;
+    stored->n = n;
+    if (events->last)
+        events->last->next = stored;
+    else
+        events->first = stored;
+    events->last = stored;
+    events->n_bytes += sizeof *stored + n;
+    return stored;
+}
+
+void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event)
+{
+    event->cursor = events->next_cursor++;
+    event->unix_ms = clock_unix_ms();
+    struct stored *stored = store(events, event);
+    while (events->n_bytes > EVENTS_BYTES_MAX && events->first != events->last)
+        drop_first(events);
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next) {
+        if (!watcher->at)
+            watcher->at = stored;
+        watcher_pump(watcher);
+    }
+}
+
+void events_end(struct events *events)
+{
+    events->ended = true;
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
+        watcher_pump(watcher);
+}
+
+struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor)
+{
+    struct watcher *watcher = memory_zalloc(sizeof *watcher);
+    if (!watcher)
+        return NULL;
+    *watcher = (struct watcher){.next = events->watchers,
+                                .events = events,
+                                .call = rpc_call_ref(call),
+                                .cursor = cursor ? cursor : 1};
+    watcher->at = events->first;
+    while (watcher->at && watcher->at->cursor < watcher->cursor)
+        watcher->at = watcher->at->next;
+    events->watchers = watcher;
+    return watcher;
+}
+
+static enum status send_lost(struct watcher *watcher)
+{
+    cohort_v1_WatchExperimentResponse lost = cohort_v1_WatchExperimentResponse_init_zero;
+    lost.cursor = watcher->cursor;
+    lost.unix_ms = clock_unix_ms();
+    lost.which_event = cohort_v1_WatchExperimentResponse_events_lost_tag;
+    lost.event.events_lost.first_kept = watcher->at->cursor;
+    return rpc_call_send(watcher->call, cohort_v1_WatchExperimentResponse_fields, &lost, NULL);
+}
+
+static enum status send_stored(struct watcher *watcher)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    pb_istream_t stream = pb_istream_from_buffer(watcher->at->bytes, watcher->at->n);
+    if (!pb_decode(&stream, cohort_v1_WatchExperimentResponse_fields, &event))
+        return STATUS_INTERNAL;
+    return rpc_call_send(watcher->call, cohort_v1_WatchExperimentResponse_fields, &event, NULL);
+}
+
+void watcher_pump(struct watcher *watcher)
+{
+    while (watcher->at) {
+        if (watcher->at->cursor > watcher->cursor) {
+            if (send_lost(watcher) != STATUS_OK)
+                return;
+            watcher->cursor = watcher->at->cursor;
+        }
+        if (send_stored(watcher) != STATUS_OK)
+            return; // the peer reads slowly; `writable` comes
+        watcher->cursor++;
+        watcher->at = watcher->at->next;
+    }
+    if (watcher->events->ended && !watcher->finished) {
+        watcher->finished = true;
+        rpc_call_finish(watcher->call, STATUS_OK, "");
+    }
+}
+
+struct watcher *watcher_free(struct watcher *watcher)
+{
+    if (!watcher)
+        return NULL;
+    struct watcher **link = &watcher->events->watchers;
+    while (*link != watcher)
+        link = &(*link)->next;
+    *link = watcher->next;
+    rpc_call_unref(watcher->call);
+    return memory_free(watcher);
+}

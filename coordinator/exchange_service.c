@@ -1,0 +1,452 @@
+// cohort.v1.Exchange: what learners call.
+#include "base/clock.h"
+#include "base/memory.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/job.h"
+#include "coordinator/sender.h"
+#include <stdio.h>
+#include <string.h>
+
+static void lock(struct coordinator *coordinator)
+{
+    pthread_mutex_lock(&coordinator->lock);
+}
+
+static void unlock(struct coordinator *coordinator)
+{
+    pthread_mutex_unlock(&coordinator->lock);
+}
+
+// ---- Attend
+// --------------------------------------------------------------------------------------------------------
+
+struct attendance {
+    struct coordinator *coordinator;
+    struct member *member; // after Join
+    bool left;
+    char farewell[256];
+};
+
+static void welcome(struct coordinator *coordinator, struct member *member)
+{
+    cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+    message.which_event = cohort_v1_AttendResponse_welcome_tag;
+    message.event.welcome.epoch = coordinator->epoch;
+    message.event.welcome.lease_ms = coordinator->options->lease_ms;
+    message.event.welcome.heartbeat_ms = coordinator->options->lease_ms / 3;
+    message.event.welcome.protocol_version = PROTOCOL_VERSION;
+    member_send(member, &message);
+}
+
+static void join(struct attendance *attendance, struct rpc_call *call, const cohort_v1_Join *request)
+{
+    cohort_v1_Reason reason;
+    struct error error = ERROR_INIT;
+    if (attendance->member)
+        return;
+    enum status status =
+        member_join(attendance->coordinator, request, call, &attendance->member, &reason, &error);
+    if (status != STATUS_OK) {
+        cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+        message.which_event = cohort_v1_AttendResponse_dismiss_tag;
+        message.event.dismiss.reason = reason;
+        snprintf(message.event.dismiss.message, sizeof message.event.dismiss.message, "%.500s",
+                 error.message);
+        rpc_call_send(call, cohort_v1_AttendResponse_fields, &message, NULL);
+        rpc_call_finish(call, status, error.message);
+        return;
+    }
+    welcome(attendance->coordinator, attendance->member);
+    coordinator_enrol(attendance->coordinator);
+}
+
+// The member, if this stream is still the one that speaks for it.
+static struct member *speaker(const struct attendance *attendance, const struct rpc_call *call)
+{
+    struct member *member = attendance->member;
+    return member && member->call == call ? member : NULL;
+}
+
+static struct job *job_of_speaker(const struct member *member, const char *experiment_id)
+{
+    return member->job && strcmp(member->job->id, experiment_id) == 0 ? member->job : NULL;
+}
+
+static void ready(struct member *member, const cohort_v1_Ready *request)
+{
+    struct error error = ERROR_INIT;
+    struct job *job = job_of_speaker(member, request->experiment_id);
+    if (!job)
+        return; // of an experiment that is over
+    if (job_ready(job, member, &request->data, &error) != STATUS_OK) {
+        member_dismiss(member, job->id, cohort_v1_Reason_REASON_INCOMPATIBLE, error.message);
+        job_declined(job, member, 0, error.message);
+    }
+}
+
+static void decline(struct member *member, const cohort_v1_Decline *request)
+{
+    struct job *job = job_of_speaker(member, request->experiment_id);
+    if (job)
+        job_declined(job, member, request->round, request->message);
+}
+
+static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct attendance *attendance = user;
+    cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    struct error error = ERROR_INIT;
+    if (rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error) != STATUS_OK) {
+        rpc_call_finish(call, error.status, error.message);
+        return;
+    }
+    lock(attendance->coordinator);
+    if (request.which_event == cohort_v1_AttendRequest_join_tag)
+        join(attendance, call, &request.event.join);
+    struct member *member = speaker(attendance, call);
+    if (member)
+        member_seen(member);
+    if (member && request.which_event == cohort_v1_AttendRequest_heartbeat_tag)
+        member->peak_rss_bytes = request.event.heartbeat.peak_rss_bytes;
+    else if (member && request.which_event == cohort_v1_AttendRequest_ready_tag)
+        ready(member, &request.event.ready);
+    else if (member && request.which_event == cohort_v1_AttendRequest_decline_tag)
+        decline(member, &request.event.decline);
+    else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
+        attendance->left = true;
+        snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);
+    }
+    unlock(attendance->coordinator);
+    rpc_call_receive(call);
+}
+
+static void attend_ended(struct rpc_call *call, void *user)
+{
+    rpc_call_finish(call, STATUS_OK, "");
+}
+
+static void attend_closed(struct rpc_call *call, enum status status, const char *message, void *user)
+{
+    struct attendance *attendance = user;
+    lock(attendance->coordinator);
+    struct member *member = speaker(attendance, call);
+    if (member)
+        member_lost(attendance->coordinator, member, attendance->left,
+                    attendance->left ? attendance->farewell : "connection lost");
+    if (member && attendance->left)
+        coordinator_enrol(attendance->coordinator);
+    unlock(attendance->coordinator);
+    memory_free(attendance);
+}
+
+static const struct rpc_events attend_events = {
+    .message = attend_message,
+    .ended = attend_ended,
+    .closed = attend_closed,
+};
+
+static void attend(struct rpc_call *call, void *service)
+{
+    struct attendance *attendance = memory_zalloc(sizeof *attendance);
+    if (!attendance) {
+        rpc_call_finish(call, STATUS_RESOURCE_EXHAUSTED, "out of memory; try again later");
+        return;
+    }
+    attendance->coordinator = service;
+    rpc_call_set_events(call, &attend_events, attendance);
+    rpc_call_receive(call);
+}
+
+// ---- FetchModel
+// ----------------------------------------------------------------------------------------------------
+
+struct fetch {
+    struct coordinator *coordinator;
+    struct job *job;
+    struct sender *sender;
+};
+
+static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelRequest *request,
+                              cohort_v1_ModelHeader *ret_header, struct error *error)
+{
+    struct version *version = NULL;
+    struct job *job = job_find(fetch->coordinator, request->experiment_id);
+    if (!job)
+        return error_set(error, STATUS_NOT_FOUND, "there is no experiment '%s'", request->experiment_id);
+    TRY(job_version(job, request->model_round, &version, error));
+    fetch->job = job;
+    snprintf(ret_header->experiment_id, sizeof ret_header->experiment_id, "%s", job->id);
+    ret_header->round = version->round;
+    ret_header->bytes = version->n_values * sizeof(float);
+    ret_header->sha256.size = SHA256_BYTES;
+    memcpy(ret_header->sha256.bytes, version->sha256, SHA256_BYTES);
+    return sender_of_version(&fetch->sender, version, false, request->offset, error);
+}
+
+static void fetch_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct fetch *fetch = user;
+    cohort_v1_FetchModelRequest request = cohort_v1_FetchModelRequest_init_zero;
+    cohort_v1_FetchModelResponse response = cohort_v1_FetchModelResponse_init_zero;
+    struct error error = ERROR_INIT;
+    if (fetch->sender)
+        return; // one request a call
+    enum status status = rpc_message_decode(message, cohort_v1_FetchModelRequest_fields, &request, &error);
+    if (status == STATUS_OK) {
+        lock(fetch->coordinator);
+        status = open_fetch(fetch, &request, &response.header, &error);
+        unlock(fetch->coordinator);
+    }
+    response.has_header = true;
+    if (status == STATUS_OK)
+        status = rpc_call_send(call, cohort_v1_FetchModelResponse_fields, &response, &error);
+    if (status != STATUS_OK)
+        rpc_call_finish(call, status, error.message);
+}
+
+static void fetch_writable(struct rpc_call *call, void *user)
+{
+    struct fetch *fetch = user;
+    if (fetch->sender)
+        sender_pump(fetch->sender, call);
+}
+
+static void fetch_closed(struct rpc_call *call, enum status status, const char *message, void *user)
+{
+    struct fetch *fetch = user;
+    if (fetch->sender) {
+        lock(fetch->coordinator);
+        fetch->job->bytes_down += sender_sent(fetch->sender);
+        unlock(fetch->coordinator);
+    }
+    sender_free(fetch->sender);
+    memory_free(fetch);
+}
+
+static const struct rpc_events fetch_events = {
+    .message = fetch_message,
+    .writable = fetch_writable,
+    .closed = fetch_closed,
+};
+
+static void fetch_model(struct rpc_call *call, void *service)
+{
+    struct fetch *fetch = memory_zalloc(sizeof *fetch);
+    if (!fetch) {
+        rpc_call_finish(call, STATUS_RESOURCE_EXHAUSTED, "out of memory; try again later");
+        return;
+    }
+    fetch->coordinator = service;
+    rpc_call_set_events(call, &fetch_events, fetch);
+    rpc_call_receive(call);
+}
+
+// ---- OfferSummary
+// --------------------------------------------------------------------------------------------------
+
+static struct job *find_job(struct coordinator *coordinator, const char *id, cohort_v1_Reason *ret_reason,
+                            struct error *error)
+{
+    struct job *job = job_find(coordinator, id);
+    if (job && !job_is_over(job))
+        return job;
+    *ret_reason = job ? cohort_v1_Reason_REASON_WRONG_STATE : cohort_v1_Reason_REASON_UNKNOWN_EXPERIMENT;
+    error_set(error, STATUS_NOT_FOUND, job ? "experiment '%s' is over" : "there is no experiment '%s'", id);
+    return NULL;
+}
+
+static void offer_summary(struct rpc_call *call, void *service, const void *message)
+{
+    struct coordinator *coordinator = service;
+    const cohort_v1_OfferSummaryRequest *request = message;
+    cohort_v1_OfferSummaryResponse response = cohort_v1_OfferSummaryResponse_init_zero;
+    cohort_v1_Reason reason = cohort_v1_Reason_REASON_UNSPECIFIED;
+    struct error error = ERROR_INIT;
+    enum status status = STATUS_NOT_FOUND;
+    uint32_t slot;
+    lock(coordinator);
+    struct job *job = find_job(coordinator, request->header.experiment_id, &reason, &error);
+    if (job)
+        status = job_check_summary(job, &request->header, &slot, &reason, &error);
+    unlock(coordinator);
+    response.answer = status == STATUS_OK ? cohort_v1_OfferSummaryResponse_Answer_ANSWER_SEND
+                      : status == STATUS_ALREADY_EXISTS
+                          ? cohort_v1_OfferSummaryResponse_Answer_ANSWER_HAVE
+                          : cohort_v1_OfferSummaryResponse_Answer_ANSWER_REFUSED;
+    response.reason = reason;
+    snprintf(response.message, sizeof response.message, "%.500s", error.message);
+    rpc_call_reply(call, cohort_v1_OfferSummaryResponse_fields, &response);
+}
+
+// ---- SubmitSummary
+// -------------------------------------------------------------------------------------------------
+
+struct submission {
+    struct coordinator *coordinator;
+    struct member *member;
+    struct job_upload upload; // upload.upload is NULL before the header and after the end
+    bool answered;
+    int64_t seen_ms;
+};
+
+static void answer(struct submission *submission, struct rpc_call *call, bool accepted,
+                   cohort_v1_Reason reason, const char *message)
+{
+    cohort_v1_SubmitSummaryResponse response = cohort_v1_SubmitSummaryResponse_init_zero;
+    submission->answered = true;
+    response.accepted = accepted;
+    response.reason = reason;
+    snprintf(response.message, sizeof response.message, "%.500s", message);
+    rpc_call_send(call, cohort_v1_SubmitSummaryResponse_fields, &response, NULL);
+    rpc_call_finish(call, STATUS_OK, "");
+}
+
+static void submit_header(struct submission *submission, struct rpc_call *call,
+                          const cohort_v1_SummaryHeader *header)
+{
+    struct coordinator *coordinator = submission->coordinator;
+    cohort_v1_Reason reason = cohort_v1_Reason_REASON_UNSPECIFIED;
+    struct error error = ERROR_INIT;
+    enum status status = STATUS_NOT_FOUND;
+    lock(coordinator);
+    struct job *job = find_job(coordinator, header->experiment_id, &reason, &error);
+    if (job)
+        status = job_upload_begin(job, header, &submission->upload, &reason, &error);
+    if (status == STATUS_OK)
+        submission->member = job->slots[submission->upload.slot].member;
+    unlock(coordinator);
+    if (status != STATUS_OK)
+        answer(submission, call, status == STATUS_ALREADY_EXISTS, reason, error.message);
+}
+
+static cohort_v1_Reason reason_of_fault(const struct error *fault)
+{
+    switch (fault->status) {
+    case STATUS_OK:
+    case STATUS_ABORTED:
+        return cohort_v1_Reason_REASON_UNSPECIFIED;
+    case STATUS_OUT_OF_RANGE:
+        return cohort_v1_Reason_REASON_OUT_OF_RANGE;
+    case STATUS_DATA_LOSS:
+        return cohort_v1_Reason_REASON_DAMAGED;
+    default:
+        return cohort_v1_Reason_REASON_NOT_FINITE;
+    }
+}
+
+static void end_upload(struct submission *submission, struct rpc_call *call, enum status finished,
+                       const struct error *error)
+{
+    cohort_v1_Reason reason =
+        finished == STATUS_OK ? cohort_v1_Reason_REASON_UNSPECIFIED : reason_of_fault(error);
+    lock(submission->coordinator);
+    job_upload_end(&submission->upload, finished, reason, error);
+    unlock(submission->coordinator);
+    answer(submission, call, finished == STATUS_OK, reason, finished == STATUS_OK ? "" : error->message);
+}
+
+// Any byte of progress renews the lease; the lock is not taken for each.
+static void renew_lease(struct submission *submission)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - submission->seen_ms < submission->coordinator->options->lease_ms / 8)
+        return;
+    submission->seen_ms = now_ms;
+    lock(submission->coordinator);
+    member_seen(submission->member);
+    unlock(submission->coordinator);
+}
+
+static void submit_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct submission *submission = user;
+    cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
+    struct rpc_chunk chunk;
+    struct error error = ERROR_INIT;
+    if (submission->answered)
+        return;
+    bool first = submission->upload.upload == NULL;
+    enum status status =
+        first ? rpc_message_decode(message, cohort_v1_SubmitSummaryRequest_fields, &request, &error)
+              : rpc_message_decode_chunk(message, cohort_v1_SubmitSummaryRequest_fields, &request, &chunk,
+                                         upload_take, submission->upload.upload, &error);
+    if (status == STATUS_OK && first && !request.has_header)
+        status = error_set(&error, STATUS_INVALID_ARGUMENT, "the first message must hold the header");
+    if (status == STATUS_OK && first)
+        submit_header(submission, call, &request.header);
+    else if (!first)
+        renew_lease(submission);
+    if (submission->answered)
+        return;
+    if (!first && upload_fault(submission->upload.upload)->status != STATUS_OK) {
+        error = *upload_fault(submission->upload.upload);
+        end_upload(submission, call, error.status, &error);
+    } else if (status != STATUS_OK) {
+        submission->answered = true;
+        rpc_call_finish(call, status, error.message);
+    } else {
+        rpc_call_receive(call);
+    }
+}
+
+static void submit_ended(struct rpc_call *call, void *user)
+{
+    struct submission *submission = user;
+    struct error error = ERROR_INIT;
+    if (submission->answered)
+        return;
+    if (!submission->upload.upload) {
+        submission->answered = true;
+        rpc_call_finish(call, STATUS_INVALID_ARGUMENT, "a summary needs a header; send it first");
+        return;
+    }
+    enum status status = upload_finish(submission->upload.upload, &error);
+    end_upload(submission, call, status, &error);
+}
+
+static void submit_closed(struct rpc_call *call, enum status status, const char *message, void *user)
+{
+    struct submission *submission = user;
+    if (submission->upload.upload) {
+        struct error error = ERROR_INIT;
+        error_set(&error, STATUS_CANCELLED, "the connection broke");
+        lock(submission->coordinator);
+        job_upload_end(&submission->upload, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
+        unlock(submission->coordinator);
+    }
+    memory_free(submission);
+}
+
+static const struct rpc_events submit_events = {
+    .message = submit_message,
+    .ended = submit_ended,
+    .closed = submit_closed,
+};
+
+static void submit_summary(struct rpc_call *call, void *service)
+{
+    struct submission *submission = memory_zalloc(sizeof *submission);
+    if (!submission) {
+        rpc_call_finish(call, STATUS_RESOURCE_EXHAUSTED, "out of memory; try again later");
+        return;
+    }
+    submission->coordinator = service;
+    rpc_call_set_events(call, &submit_events, submission);
+    rpc_call_receive(call);
+}
+
+static const struct rpc_method methods[] = {
+    {.path = "/cohort.v1.Exchange/Attend", .open = attend},
+    {.path = "/cohort.v1.Exchange/FetchModel", .open = fetch_model},
+    {.path = "/cohort.v1.Exchange/OfferSummary",
+     .request_fields = cohort_v1_OfferSummaryRequest_fields,
+     .request_bytes = sizeof(cohort_v1_OfferSummaryRequest),
+     .unary = offer_summary},
+    {.path = "/cohort.v1.Exchange/SubmitSummary", .open = submit_summary},
+    {0},
+};
+
+struct rpc_service exchange_service(struct coordinator *coordinator)
+{
+    return (struct rpc_service){.name = "cohort.v1.Exchange", .methods = methods, .self = coordinator};
+}

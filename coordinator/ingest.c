@@ -1,0 +1,281 @@
+#include "coordinator/ingest.h"
+#include "base/memory.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct ingest {
+    atomic_uint references;
+    struct reduction *reduction;
+    size_t n_values;
+    size_t buffer_bytes;
+    pthread_mutex_t lock; // guards what follows
+    pthread_cond_t idle;
+    uint64_t generation; // counts resets
+    unsigned int n_folding;
+    size_t buffered_bytes;
+};
+
+struct upload {
+    struct ingest *ingest;
+    uint64_t generation;
+    uint64_t weight;
+    uint64_t received; // bytes
+    float *held;       // [n_values]; NULL: folded as it arrives
+    bool folded;       // something of it is in the reduction
+    bool finished;
+    uint8_t partial[4]; // the first bytes of a float that a run ended within
+    struct error fault;
+};
+
+enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t n_values,
+                       size_t buffer_bytes, struct error *error)
+{
+    struct ingest *ingest = memory_zalloc(sizeof *ingest);
+    if (!ingest)
+        return error_no_memory(error, sizeof *ingest);
+    atomic_init(&ingest->references, 1);
+    pthread_mutex_init(&ingest->lock, NULL);
+    pthread_cond_init(&ingest->idle, NULL);
+    ingest->n_values = n_values;
+    ingest->buffer_bytes = buffer_bytes;
+    enum status status = reduction_new(&ingest->reduction, reducer, n_values, error);
+    if (status != STATUS_OK)
+        ingest_unref(ingest);
+    else
+        *ret = ingest;
+    return status;
+}
+
+struct ingest *ingest_ref(struct ingest *ingest)
+{
+    atomic_fetch_add_explicit(&ingest->references, 1, memory_order_relaxed);
+    return ingest;
+}
+
+struct ingest *ingest_unref(struct ingest *ingest)
+{
+    if (!ingest || atomic_fetch_sub_explicit(&ingest->references, 1, memory_order_acq_rel) != 1)
+        return NULL;
+    reduction_free(ingest->reduction);
+    pthread_cond_destroy(&ingest->idle);
+    pthread_mutex_destroy(&ingest->lock);
+    return memory_free(ingest);
+}
+
+void ingest_reset(struct ingest *ingest, uint64_t weight_unit)
+{
+    pthread_mutex_lock(&ingest->lock);
+    ingest->generation++;
+    while (ingest->n_folding) // at most a run of a chunk
+        pthread_cond_wait(&ingest->idle, &ingest->lock);
+    reduction_reset(ingest->reduction, weight_unit);
+    pthread_mutex_unlock(&ingest->lock);
+}
+
+struct reduction *ingest_reduction(struct ingest *ingest)
+{
+    return ingest->reduction;
+}
+
+// Folding may start: the upload belongs to the reduction's present generation.
+static bool enter(struct upload *upload)
+{
+    struct ingest *ingest = upload->ingest;
+    pthread_mutex_lock(&ingest->lock);
+    bool current = upload->generation == ingest->generation;
+    ingest->n_folding += current;
+    pthread_mutex_unlock(&ingest->lock);
+    return current;
+}
+
+static void leave(struct ingest *ingest)
+{
+    pthread_mutex_lock(&ingest->lock);
+    if (--ingest->n_folding == 0)
+        pthread_cond_broadcast(&ingest->idle);
+    pthread_mutex_unlock(&ingest->lock);
+}
+
+static bool reserve(struct ingest *ingest, size_t bytes)
+{
+    pthread_mutex_lock(&ingest->lock);
+    bool fits = ingest->buffered_bytes + bytes <= ingest->buffer_bytes;
+    if (fits)
+        ingest->buffered_bytes += bytes;
+    pthread_mutex_unlock(&ingest->lock);
+    return fits;
+}
+
+static void unreserve(struct ingest *ingest, size_t bytes)
+{
+    pthread_mutex_lock(&ingest->lock);
+    ingest->buffered_bytes -= bytes;
+    pthread_mutex_unlock(&ingest->lock);
+}
+
+enum status upload_new(struct upload **ret, struct ingest *ingest, uint64_t weight, struct error *error)
+{
+    size_t bytes = ingest->n_values * sizeof(float);
+    struct upload *upload = memory_zalloc(sizeof *upload);
+    if (!upload)
+        return error_no_memory(error, sizeof *upload);
+    upload->ingest = ingest_ref(ingest);
+    upload->weight = weight;
+    if (reserve(ingest, bytes)) {
+        upload->held = memory_alloc(bytes);
+        if (!upload->held)
+            unreserve(ingest, bytes);
+    }
+    pthread_mutex_lock(&ingest->lock);
+    upload->generation = ingest->generation;
+    pthread_mutex_unlock(&ingest->lock);
+    *ret = upload;
+    return STATUS_OK;
+}
+
+bool upload_free(struct upload *upload)
+{
+    if (!upload)
+        return false;
+    struct ingest *ingest = upload->ingest;
+    if (upload->held)
+        unreserve(ingest, ingest->n_values * sizeof(float));
+    pthread_mutex_lock(&ingest->lock);
+    bool spoilt = upload->folded && !upload->finished && upload->generation == ingest->generation;
+    pthread_mutex_unlock(&ingest->lock);
+    memory_free(upload->held);
+    memory_free(upload);
+    ingest_unref(ingest);
+    return spoilt;
+}
+
+// ---- folding
+// -------------------------------------------------------------------------------------------------------
+
+enum { TILE_FLOATS = 4096 };
+
+static enum status fold(struct upload *upload, size_t first, const uint8_t *run, size_t n,
+                        struct error *error)
+{
+    struct reduction *reduction = upload->ingest->reduction;
+    if ((uintptr_t)run % _Alignof(float) == 0)
+        return reduction_fold(reduction, first, (const float *)(const void *)run, n, upload->weight, error);
+    float tile[TILE_FLOATS]; // received slices start anywhere
+    for (size_t at = 0; at < n; at += TILE_FLOATS) {
+        size_t some = n - at < TILE_FLOATS ? n - at : TILE_FLOATS;
+        memcpy(tile, run + at * sizeof(float), some * sizeof(float));
+        TRY(reduction_fold(reduction, first + at, tile, some, upload->weight, error));
+        upload->folded = true;
+    }
+    return STATUS_OK;
+}
+
+static enum status fold_whole_floats(struct upload *upload, size_t first, const uint8_t *run, size_t n)
+{
+    if (n == 0 || !enter(upload)) // void since a reset: dropped
+        return STATUS_OK;
+    enum status status = fold(upload, first, run, n, &upload->fault);
+    if (status == STATUS_OK)
+        upload->folded = true;
+    leave(upload->ingest);
+    return status;
+}
+
+// Folds a run at any byte: the float that an earlier run began is finished first, the one that this run
+// begins is kept.
+static bool fold_run(struct upload *upload, const uint8_t *run, size_t bytes)
+{
+    size_t begun = upload->received % sizeof(float);
+    if (begun) {
+        size_t missing = sizeof(float) - begun < bytes ? sizeof(float) - begun : bytes;
+        memcpy(upload->partial + begun, run, missing);
+        upload->received += missing;
+        run += missing;
+        bytes -= missing;
+        if (upload->received % sizeof(float) == 0 &&
+            fold_whole_floats(upload, upload->received / sizeof(float) - 1, upload->partial, 1) != STATUS_OK)
+            return false;
+        if (bytes == 0)
+            return true;
+    }
+    size_t n = bytes / sizeof(float), rest = bytes % sizeof(float);
+    if (fold_whole_floats(upload, upload->received / sizeof(float), run, n) != STATUS_OK)
+        return false;
+    memcpy(upload->partial, run + n * sizeof(float), rest);
+    upload->received += bytes;
+    return true;
+}
+
+bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
+{
+    struct upload *upload = user;
+    size_t whole = upload->ingest->n_values * sizeof(float);
+    if (upload->fault.status != STATUS_OK)
+        return false;
+    if (offset != upload->received) {
+        error_set(&upload->fault, STATUS_INVALID_ARGUMENT,
+                  "bytes at offset %llu came when those at %llu were due; send chunks in order, without gaps",
+                  (unsigned long long)offset, (unsigned long long)upload->received);
+        return false;
+    }
+    if (bytes > whole - upload->received) {
+        error_set(
+            &upload->fault, STATUS_INVALID_ARGUMENT,
+            "more bytes than the %zu of the model's %zu values; send a summary of this experiment's model",
+            whole, upload->ingest->n_values);
+        return false;
+    }
+    if (!upload->held)
+        return fold_run(upload, run, bytes);
+    memcpy((uint8_t *)upload->held + upload->received, run, bytes);
+    upload->received += bytes;
+    return true;
+}
+
+uint64_t upload_received(const struct upload *upload)
+{
+    return upload->received;
+}
+
+const struct error *upload_fault(const struct upload *upload)
+{
+    return &upload->fault;
+}
+
+// Folds what was held back, range by range; a fault takes back the ranges before it.
+static enum status fold_held(struct upload *upload, struct error *error)
+{
+    enum { RANGE = 1 << 18 };
+    struct reduction *reduction = upload->ingest->reduction;
+    size_t n_values = upload->ingest->n_values;
+    for (size_t at = 0; at < n_values; at += RANGE) {
+        size_t n = n_values - at < RANGE ? n_values - at : RANGE;
+        enum status status = reduction_fold(reduction, at, upload->held + at, n, upload->weight, error);
+        if (status == STATUS_OK)
+            continue;
+        for (size_t back = 0; back < at; back += RANGE)
+            reduction_unfold(reduction, back, upload->held + back, RANGE, upload->weight);
+        return status;
+    }
+    return STATUS_OK;
+}
+
+enum status upload_finish(struct upload *upload, struct error *error)
+{
+    struct ingest *ingest = upload->ingest;
+    size_t whole = ingest->n_values * sizeof(float);
+    if (upload->received != whole)
+        return error_set(error, STATUS_DATA_LOSS, "only %llu of %zu bytes came; send the summary again",
+                         (unsigned long long)upload->received, whole);
+    if (!enter(upload))
+        return error_set(error, STATUS_ABORTED,
+                         "the round's collection was started over; send the summary again");
+    enum status status = upload->held ? fold_held(upload, error) : STATUS_OK;
+    if (status == STATUS_OK) {
+        reduction_add_weight(ingest->reduction, upload->weight);
+        upload->finished = true;
+    }
+    leave(ingest);
+    return status;
+}

@@ -1,0 +1,42 @@
+// Summaries on their way from received chunks into the round's reduction. Small ones are held back until they
+// are whole, so that a broken upload leaves no trace; what does not fit into the buffer is folded as it
+// arrives, and a break then spoils the reduction.
+//
+// Thread-safe; no lock of the owner's is needed for ingest_take.
+#pragma once
+
+#include "base/error.h"
+#include "reduce/reducer.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ingest;
+struct upload;
+
+enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t n_values,
+                       size_t buffer_bytes, struct error *error);
+struct ingest *ingest_ref(struct ingest *ingest);
+struct ingest *ingest_unref(struct ingest *ingest);
+
+// Starts the reduction over; uploads begun before are void: what they still bring is dropped.
+void ingest_reset(struct ingest *ingest, uint64_t weight_unit);
+struct reduction *ingest_reduction(struct ingest *ingest);
+
+// Begins a summary of `weight` samples. Keeps a reference to the ingest. RESOURCE_EXHAUSTED when out of
+// memory.
+enum status upload_new(struct upload **ret, struct ingest *ingest, uint64_t weight, struct error *error);
+// Gives the upload up; true when parts of it are in the reduction, which is spoilt by that (unless reset
+// since).
+bool upload_free(struct upload *upload);
+
+// Takes the next `bytes` bytes of little-endian float32 at byte `offset`, as a callback of
+// rpc_message_decode_chunk. False after a fault, which upload_fault tells: bytes out of order, too many, or
+// values that the reduction refuses.
+bool upload_take(void *upload, uint64_t offset, const uint8_t *run, size_t bytes);
+uint64_t upload_received(const struct upload *upload);
+const struct error *upload_fault(const struct upload *upload); // status OK: none
+
+// All bytes are there: folds what was held back and counts the weight. On failure nothing of it is in the
+// reduction, except as upload_free tells. ABORTED when the reduction was reset in the meantime.
+enum status upload_finish(struct upload *upload, struct error *error);

@@ -1,0 +1,416 @@
+#include "coordinator/job.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// ---- the round machine's operations
+// --------------------------------------------------------------------------------
+
+static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t weight_unit)
+{
+    struct job *job = user;
+    ingest_reset(job->ingest, weight_unit);
+    if (round_attempt(job->round) > 1)
+        return;
+    job->round_started_ns = clock_monotonic_ns();
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_round_started_tag;
+    event.event.round_started.round = number;
+    event.event.round_started.selected = n_selected;
+    event.event.round_started.deadline_ms = job->experiment.options.collaboration.participation.deadline_ms;
+    events_add(job->events, &event);
+}
+
+static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
+                   int64_t left_ms)
+{
+    struct job *job = user;
+    struct member *member = job->slots[slot].member;
+    cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+    message.which_event = cohort_v1_AttendResponse_assignment_tag;
+    cohort_v1_Assignment *assignment = &message.event.assignment;
+    snprintf(assignment->experiment_id, sizeof assignment->experiment_id, "%s", job->id);
+    assignment->round = number;
+    assignment->attempt = attempt;
+    assignment->weight_unit = weight_unit;
+    assignment->deadline_ms = left_ms;
+    assignment->model_round = job->current->round;
+    sha256_hex(job->current->sha256, assignment->model_sha256);
+    job->slots[slot].assigned_ns = clock_monotonic_ns();
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
+    member_send(member, &message);
+}
+
+static void withdraw(void *user, uint32_t slot, uint32_t number)
+{
+    struct job *job = user;
+    struct member *member = job->slots[slot].member;
+    if (!member)
+        return;
+    cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+    message.which_event = cohort_v1_AttendResponse_withdraw_tag;
+    snprintf(message.event.withdraw.experiment_id, sizeof message.event.withdraw.experiment_id, "%s",
+             job->id);
+    message.event.withdraw.round = number;
+    message.event.withdraw.reason = cohort_v1_Reason_REASON_WRONG_ROUND;
+    snprintf(message.event.withdraw.message, sizeof message.event.withdraw.message,
+             "the round goes on without it");
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    member_send(member, &message);
+}
+
+static void commit(void *user, uint32_t number, uint32_t n_summaries)
+{
+    struct job *job = user;
+    (void)number;
+    job->n_committed_summaries = n_summaries;
+    job_start_commit(job);
+}
+
+static void evaluate_model(void *user, uint32_t number)
+{
+    (void)number;
+    job_start_evaluate(user);
+}
+
+static void changed(void *user, enum round_phase phase)
+{
+    struct job *job = user;
+    if (phase == ROUND_DONE)
+        job_end(job, round_outcome(job->round), NULL);
+    else if (phase != ROUND_COMMITTING && phase != ROUND_EVALUATING)
+        job_event_state(job);
+}
+
+static void wake_at(void *user, int64_t at_ms)
+{
+    struct job *job = user;
+    job->wake_at_ms = at_ms;
+    if (at_ms != INT64_MAX)
+        coordinator_wake_timer(job->coordinator);
+}
+
+static const struct round_operations operations = {
+    .begin = begin,
+    .assign = assign,
+    .withdraw = withdraw,
+    .commit = commit,
+    .evaluate = evaluate_model,
+    .changed = changed,
+    .wake_at = wake_at,
+};
+
+// ---- life
+// ----------------------------------------------------------------------------------------------------------
+
+static void choose_id(struct coordinator *coordinator, const char *name, char id[64])
+{
+    snprintf(id, 64, "%s", name);
+    for (unsigned int n = 2; job_find(coordinator, id); n++)
+        snprintf(id, 64, "%.50s-%u", name, n);
+}
+
+static struct round *make_round(struct job *job)
+{
+    const struct experiment_options *options = &job->experiment.options;
+    const struct collaboration_options *collaboration = &options->collaboration;
+    const struct round_options round = {
+        .seed = (uint64_t)options->seed,
+        .rounds = (uint32_t)collaboration->rounds,
+        .n_learners = job->n_slots,
+        .minimum = (uint32_t)collaboration->participation.minimum,
+        .fraction = collaboration->participation.fraction,
+        .deadline_ms = collaboration->participation.deadline_ms,
+        .evaluation_decides = collaboration->has_stop,
+    };
+    return round_new(&round, &operations, job);
+}
+
+static enum status build(struct job *job, const char *yaml, struct error *error)
+{
+    TRY(experiment_parse(&job->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error));
+    job->n_slots = (uint32_t)job->experiment.options.collaboration.learners;
+    job->created_unix_ms = clock_unix_ms();
+    job->wake_at_ms = INT64_MAX;
+    experiment_dump(&job->experiment, &job->yaml);
+    job->slots = memory_array(job->n_slots, sizeof *job->slots);
+    job->events = events_new();
+    job->round = make_round(job);
+    if (!job->slots || !job->events || !job->round || job->yaml.failed)
+        return error_no_memory(error, job->n_slots * sizeof *job->slots);
+    return STATUS_OK;
+}
+
+enum status job_create(struct coordinator *coordinator, const char *yaml, const char *request_id,
+                       struct job **ret, struct error *error)
+{
+    if (*request_id) {
+        for (struct job *job = coordinator->jobs; job; job = job->next) {
+            if (strcmp(job->request_id, request_id) == 0) {
+                *ret = job;
+                return STATUS_OK;
+            }
+        }
+    }
+    if (coordinator->n_jobs >= (size_t)coordinator->options->max_experiments)
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "the coordinator holds its limit of %lld experiments; raise limits.experiments",
+                         (long long)coordinator->options->max_experiments);
+    struct job *job = memory_zalloc(sizeof *job);
+    if (!job)
+        return error_no_memory(error, sizeof *job);
+    job->coordinator = coordinator;
+    enum status status = build(job, yaml, error);
+    if (status != STATUS_OK) {
+        job_free(job);
+        return status;
+    }
+    snprintf(job->request_id, sizeof job->request_id, "%s", request_id);
+    choose_id(coordinator, job->experiment.options.name, job->id);
+    *coordinator->jobs_end = job;
+    coordinator->jobs_end = &job->next;
+    coordinator->n_jobs++;
+    job_event_state(job);
+    *ret = job;
+    return STATUS_OK;
+}
+
+struct job *job_free(struct job *job)
+{
+    if (!job)
+        return NULL;
+    round_free(job->round);
+    events_free(job->events);
+    memory_free(job->slots);
+    ingest_unref(job->ingest);
+    ingest_unref(job->reducing);
+    version_unref(job->current);
+    version_unref(job->evaluating);
+    workspace_free(job->test.workspace);
+    model_free(job->model);
+    dataset_release(&job->test.dataset);
+    bytes_release(&job->yaml);
+    experiment_release(&job->experiment);
+    return memory_free(job);
+}
+
+struct job *job_find(const struct coordinator *coordinator, const char *id)
+{
+    for (struct job *job = coordinator->jobs; job; job = job->next)
+        if (strcmp(job->id, id) == 0)
+            return job;
+    return NULL;
+}
+
+bool job_is_over(const struct job *job)
+{
+    return round_phase(job->round) == ROUND_DONE;
+}
+
+static const char *why_failed(const struct job *job)
+{
+    return round_n_submitted(job->round) < round_minimum(job->round)
+               ? "fewer learners than the minimum could deliver a summary; see the rejected summaries, or "
+                 "lower "
+                 "collaboration.participation.minimum"
+               : "the round could not be committed";
+}
+
+void job_end(struct job *job, enum round_outcome outcome, const char *message)
+{
+    if (!message && outcome == ROUND_FAILED)
+        message = why_failed(job);
+    if (!*job->message && message)
+        snprintf(job->message, sizeof job->message, "%s", message);
+    for (uint32_t slot = 0; slot < job->n_slots; slot++) {
+        struct member *member = job->slots[slot].member;
+        if (!member)
+            continue;
+        member_dismiss(member, job->id, cohort_v1_Reason_REASON_UNSPECIFIED, "the experiment is over");
+        member->job = NULL;
+        member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
+        job->slots[slot].member = NULL;
+    }
+    job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
+    job_event_state(job);
+    events_end(job->events);
+    coordinator_enrol(job->coordinator);
+}
+
+// ---- learners
+// ------------------------------------------------------------------------------------------------------
+
+uint32_t job_n_wanted(const struct job *job)
+{
+    uint32_t n = 0;
+    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+        n += !*job->slots[slot].name;
+    return n;
+}
+
+int64_t job_slot_of(const struct job *job, const char *name)
+{
+    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+        if (strcmp(job->slots[slot].name, name) == 0)
+            return slot;
+    return -1;
+}
+
+void job_enrol(struct job *job, uint32_t slot, struct member *member)
+{
+    snprintf(job->slots[slot].name, sizeof job->slots[slot].name, "%s", member->name);
+    job->slots[slot].member = member;
+    member->job = job;
+    member->slot = slot;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_ENROLLED;
+    cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+    message.which_event = cohort_v1_AttendResponse_enrol_tag;
+    cohort_v1_Enrol *enrol = &message.event.enrol;
+    snprintf(enrol->experiment_id, sizeof enrol->experiment_id, "%s", job->id);
+    enrol->yaml = job->yaml.data;
+    enrol->index = slot;
+    enrol->learners = job->n_slots;
+    member_send(member, &message);
+    job_event_learner(job, member, "");
+}
+
+static bool same_data(const cohort_v1_DataSignature *a, const cohort_v1_DataSignature *b)
+{
+    return a->sample_shape_count == b->sample_shape_count && a->target_values == b->target_values &&
+           a->n_outputs == b->n_outputs &&
+           memcmp(a->sample_shape, b->sample_shape, a->sample_shape_count * sizeof a->sample_shape[0]) == 0;
+}
+
+static void format_data(const cohort_v1_DataSignature *data, char *ret, size_t bytes)
+{
+    struct shape shape = {.rank = data->sample_shape_count};
+    for (unsigned int i = 0; i < shape.rank; i++)
+        shape.extents[i] = data->sample_shape[i];
+    char text[128];
+    shape_format(&shape, text, sizeof text);
+    snprintf(ret, bytes, "samples %s with %llu %s", text, (unsigned long long)data->n_outputs,
+             data->target_values ? "target values" : "classes");
+}
+
+enum status job_ready(struct job *job, struct member *member, const cohort_v1_DataSignature *data,
+                      struct error *error)
+{
+    if (data->n_samples == 0 || data->n_samples > REDUCTION_WEIGHT_MAX)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "learner '%s' has %llu samples; it needs at least one", member->name,
+                         (unsigned long long)data->n_samples);
+    if (job->preparing && !same_data(&job->data, data)) {
+        char here[192], there[192];
+        format_data(&job->data, there, sizeof there);
+        format_data(data, here, sizeof here);
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "learner '%s' has %s, the experiment's first learner %s; check its data",
+                         member->name, here, there);
+    }
+    member->data = *data;
+    member->has_data = true;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    job_event_learner(job, member, "");
+    if (!job->preparing) {
+        job->preparing = true;
+        job->data = *data;
+        job_start_prepare(job);
+    }
+    round_learner_ready(job->round, member->slot, data->n_samples, clock_monotonic_ms());
+    return STATUS_OK;
+}
+
+void job_declined(struct job *job, struct member *member, uint32_t number, const char *message)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (number) {
+        job->n_rejected++;
+        member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+        job_event_learner(job, member, message);
+        if (number == round_number(job->round))
+            round_failed_by(job->round, member->slot, false, now_ms);
+        return;
+    }
+    // It cannot take part at all: the slot is free for another, and who submitted the experiment is told.
+    snprintf(job->message, sizeof job->message, "learner '%.63s': %.400s", member->name, message);
+    uint32_t slot = member->slot;
+    member->job = NULL;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
+    job->slots[slot] = (struct job_slot){0};
+    job_event_learner(job, member, message);
+    round_fail(job->round, now_ms);
+}
+
+void job_member_lost(struct job *job, struct member *member, bool left)
+{
+    job->slots[member->slot].member = NULL;
+    if (left) {
+        *job->slots[member->slot].name = '\0';
+        round_learner_left(job->round, member->slot, clock_monotonic_ms());
+    } else {
+        round_learner_lost(job->round, member->slot, clock_monotonic_ms());
+    }
+}
+
+// ---- events
+// --------------------------------------------------------------------------------------------------------
+
+void job_event_state(struct job *job)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_state_changed_tag;
+    event.event.state_changed.state = job_state(job);
+    snprintf(event.event.state_changed.message, sizeof event.event.state_changed.message, "%s", job->message);
+    events_add(job->events, &event);
+}
+
+void job_event_learner(struct job *job, const struct member *member, const char *message)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_learner_changed_tag;
+    event.event.learner_changed.state = member->state;
+    snprintf(event.event.learner_changed.learner, sizeof event.event.learner_changed.learner, "%s",
+             member->name);
+    snprintf(event.event.learner_changed.message, sizeof event.event.learner_changed.message, "%s", message);
+    events_add(job->events, &event);
+}
+
+void job_set_metric(struct job *job, const char *name, double value)
+{
+    pb_size_t i = 0;
+    while (i < job->n_metrics && strcmp(job->metrics[i].name, name) != 0)
+        i++;
+    if (isnan(value) || i == JOB_METRICS_MAX)
+        return;
+    if (i == job->n_metrics)
+        snprintf(job->metrics[job->n_metrics++].name, sizeof job->metrics[0].name, "%s", name);
+    job->metrics[i].value = value;
+}
+
+enum status job_version(const struct job *job, uint32_t round, struct version **ret, struct error *error)
+{
+    if (!job->current)
+        return error_set(error, STATUS_NOT_FOUND, "experiment '%s' has no model yet; wait for its learners",
+                         job->id);
+    if (round != UINT32_MAX && round != job->current->round)
+        return error_set(error, STATUS_NOT_FOUND,
+                         "round %u's model of experiment '%s' is not kept; the last committed round is %u "
+                         "(state.folder and "
+                         "state.keep_models keep more)",
+                         round, job->id, job->current->round);
+    if (job->in_place)
+        return error_set(error, STATUS_UNAVAILABLE,
+                         "the model is being replaced by round %u's; try again in a moment",
+                         round_number(job->round));
+    *ret = version_ref(job->current);
+    return STATUS_OK;
+}
+
+char *job_model_path(const struct job *job, uint32_t round)
+{
+    const char *folder = job->coordinator->options->state_folder;
+    return folder ? memory_format("%s/%s/round-%06u.safetensors", folder, job->id, round) : NULL;
+}

@@ -1,0 +1,139 @@
+// One experiment on its way: its rounds, its slots, its model. Everything under the coordinator's lock unless
+// said otherwise.
+#pragma once
+
+#include "base/philox.h"
+#include "cohort/v1/coordinator.pb.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/events.h"
+#include "coordinator/ingest.h"
+#include "coordinator/round.h"
+#include "coordinator/version.h"
+#include "experiment/experiment.h"
+
+// What a slot's learner told with its summary of the round under way.
+struct slot_report {
+    uint64_t weight;
+    double train_loss, train_accuracy; // NAN: not told
+};
+
+struct job_slot {
+    char name[64];         // the member that holds the slot; empty: free
+    struct member *member; // NULL: not here now
+    int64_t assigned_ns;
+    struct slot_report report;
+};
+
+// The held-out data that the coordinator evaluates on, if any.
+struct test_data {
+    bool present;
+    struct dataset dataset;
+    struct part part;
+    struct workspace *workspace;
+};
+
+enum { JOB_METRICS_MAX = 8 };
+
+struct job {
+    struct coordinator *coordinator;
+    struct job *next;
+    char id[64], request_id[128];
+    struct experiment experiment;
+    struct bytes yaml; // resolved
+    int64_t created_unix_ms;
+    struct round *round;
+    struct job_slot *slots; // [n_slots]
+    uint32_t n_slots;
+    bool enrolled; // the first full set of learners has been chosen
+    struct events *events;
+    char message[512]; // why it ended as it did
+    int64_t wake_at_ms;
+
+    // Made once the first learner tells its data's shape.
+    bool preparing, is_prepared;
+    cohort_v1_DataSignature data;
+    struct model *model;
+    struct version *current; // last committed, or the initial one
+    struct ingest *ingest;   // NULL once the experiment is over
+    struct test_data test;
+
+    // The work under way in the pool; each at most once at a time.
+    struct pool_job prepare_job, commit_job, evaluate_job;
+    struct version *committing; // the next model; `current` itself when replaced in place
+    struct ingest *reducing;    // what it comes from, referenced
+    bool in_place;              // `current` is being overwritten: nobody may take a reference
+    struct version *evaluating;
+    bool committed_waits; // a round was committed while the one before was still being evaluated
+
+    int64_t round_started_ns;
+    uint32_t n_committed_summaries;
+    cohort_v1_Metric metrics[JOB_METRICS_MAX]; // of the last committed round
+    pb_size_t n_metrics;
+    uint64_t bytes_up, bytes_down, n_rejected;
+};
+
+// Creates an experiment from YAML; the same request_id (when not empty) gives the same job again.
+enum status job_create(struct coordinator *coordinator, const char *yaml, const char *request_id,
+                       struct job **ret, struct error *error);
+struct job *job_free(struct job *job); // no work under way
+struct job *job_find(const struct coordinator *coordinator, const char *id);
+bool job_is_over(const struct job *job);
+cohort_v1_ExperimentState job_state(const struct job *job);
+void job_describe(const struct job *job, cohort_v1_Experiment *ret);
+void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret);
+void job_end(struct job *job, enum round_outcome outcome, const char *message);
+
+// ---- learners
+// ------------------------------------------------------------------------------------------------------
+
+// Slots that nobody holds.
+uint32_t job_n_wanted(const struct job *job);
+// The slot that a learner of this name holds, or -1.
+int64_t job_slot_of(const struct job *job, const char *name);
+void job_enrol(struct job *job, uint32_t slot, struct member *member);
+// A member answered that its data is loaded; refused (with an error) when it does not fit the experiment.
+enum status job_ready(struct job *job, struct member *member, const cohort_v1_DataSignature *data,
+                      struct error *error);
+void job_declined(struct job *job, struct member *member, uint32_t round, const char *message);
+void job_member_lost(struct job *job, struct member *member, bool left);
+
+// ---- summaries
+// -----------------------------------------------------------------------------------------------------
+
+struct job_upload {
+    struct job *job;
+    struct upload *upload;
+    uint32_t slot, round, attempt;
+    uint64_t bytes;
+    struct slot_report report;
+    cohort_v1_SummaryHeader header;
+};
+
+// Whether this summary may come now: OK, ALREADY_EXISTS when it is safe already, else why not.
+enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
+                              cohort_v1_Reason *ret_reason, struct error *error);
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct job_upload *ret,
+                             cohort_v1_Reason *ret_reason, struct error *error);
+// The end of an upload; `finished` tells what upload_finish said (its error in `error`). Frees the upload.
+void job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
+                    const struct error *error);
+
+// ---- work in the pool (job_work.c)
+// ---------------------------------------------------------------------------------
+
+void job_start_prepare(struct job *job);
+void job_start_commit(struct job *job);
+void job_start_evaluate(struct job *job);
+
+// ---- events
+// --------------------------------------------------------------------------------------------------------
+
+void job_event_state(struct job *job);
+void job_event_learner(struct job *job, const struct member *member, const char *message);
+void job_set_metric(struct job *job, const char *name, double value); // NAN: left out
+
+// The committed model of `round` (the last one for UINT32_MAX) if it is in memory, with a reference for the
+// caller. UNAVAILABLE while it is being replaced, NOT_FOUND when it is not there (any more).
+enum status job_version(const struct job *job, uint32_t round, struct version **ret, struct error *error);
+// The file of a committed model, in memory to be freed; NULL without a state folder.
+char *job_model_path(const struct job *job, uint32_t round);

@@ -1,0 +1,171 @@
+// A learner's summary from its announcement to the round.
+#include "base/clock.h"
+#include "base/memory.h"
+#include "coordinator/job.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static enum status refuse(cohort_v1_Reason *ret_reason, cohort_v1_Reason reason)
+{
+    *ret_reason = reason;
+    return STATUS_FAILED_PRECONDITION;
+}
+
+static enum status check_round(const struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
+                               cohort_v1_Reason *ret_reason, struct error *error)
+{
+    if (header->round != round_number(job->round) || round_phase(job->round) != ROUND_COLLECTING)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_ROUND),
+                         "round %u is not being collected; wait for the next assignment", header->round);
+    enum slot_task task = round_slot(job->round, slot)->task;
+    if (task == TASK_SUBMITTED)
+        return error_set(error, STATUS_ALREADY_EXISTS, "the summary of round %u is safe already",
+                         header->round);
+    if (task != TASK_ASSIGNED && task != TASK_UPLOADING)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_NOT_SELECTED),
+                         "learner '%s' has no assignment in round %u", header->learner, header->round);
+    if (task == TASK_UPLOADING || header->attempt != round_attempt(job->round))
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
+                         "another attempt of learner '%s' in round %u is under way", header->learner,
+                         header->round);
+    return STATUS_OK;
+}
+
+static enum status check_size(const struct job *job, const struct member *member,
+                              const cohort_v1_SummaryHeader *header, cohort_v1_Reason *ret_reason,
+                              struct error *error)
+{
+    size_t n = job->current->n_values;
+    if (header->n_values != n || header->bytes != n * sizeof(float))
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
+                         "a summary of %llu values in %llu bytes; this experiment's model has %zu",
+                         (unsigned long long)header->n_values, (unsigned long long)header->bytes, n);
+    if (strcmp(header->codec, job->experiment.options.collaboration.codec.kind->name) != 0)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
+                         "codec '%s'; this experiment uses '%s'", header->codec,
+                         job->experiment.options.collaboration.codec.kind->name);
+    if (header->weight == 0 || header->weight > member->data.n_samples)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_OUT_OF_RANGE),
+                         "a weight of %llu samples; learner '%s' has announced %llu",
+                         (unsigned long long)header->weight, member->name,
+                         (unsigned long long)member->data.n_samples);
+    return STATUS_OK;
+}
+
+enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
+                              cohort_v1_Reason *ret_reason, struct error *error)
+{
+    int64_t slot = job_slot_of(job, header->learner);
+    struct member *member = slot < 0 ? NULL : job->slots[slot].member;
+    if (!member || !member->has_data)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_UNKNOWN_LEARNER),
+                         "learner '%s' does not attend experiment '%s'; join first", header->learner,
+                         job->id);
+    if (member->incarnation != header->incarnation)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
+                         "a newer learner '%s' attends", header->learner);
+    TRY(check_round(job, header, (uint32_t)slot, ret_reason, error));
+    TRY(check_size(job, member, header, ret_reason, error));
+    *ret_slot = (uint32_t)slot;
+    return STATUS_OK;
+}
+
+static double metric_of(const cohort_v1_SummaryHeader *header, const char *name)
+{
+    for (pb_size_t i = 0; i < header->metrics_count; i++)
+        if (strcmp(header->metrics[i].name, name) == 0)
+            return header->metrics[i].value;
+    return NAN;
+}
+
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct job_upload *ret,
+                             cohort_v1_Reason *ret_reason, struct error *error)
+{
+    uint32_t slot;
+    TRY(job_check_summary(job, header, &slot, ret_reason, error));
+    *ret = (struct job_upload){
+        .job = job,
+        .slot = slot,
+        .round = header->round,
+        .attempt = header->attempt,
+        .bytes = header->bytes,
+        .header = *header,
+        .report = {.weight = header->weight,
+                   .train_loss = metric_of(header, "train_loss"),
+                   .train_accuracy = metric_of(header, "train_accuracy")},
+    };
+    TRY(upload_new(&ret->upload, job->ingest, header->weight, error));
+    struct member *member = job->slots[slot].member;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
+    member->peak_rss_bytes = header->peak_rss_bytes;
+    round_upload_begun(job->round, slot, clock_monotonic_ms());
+    return STATUS_OK;
+}
+
+static void event_accepted(struct job *job, const struct job_upload *upload)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_summary_accepted_tag;
+    cohort_v1_SummaryAccepted *accepted = &event.event.summary_accepted;
+    accepted->round = upload->round;
+    snprintf(accepted->learner, sizeof accepted->learner, "%s", upload->header.learner);
+    accepted->weight = upload->report.weight;
+    accepted->seconds = (double)(clock_monotonic_ns() - job->slots[upload->slot].assigned_ns) * 1e-9;
+    accepted->metrics_count = upload->header.metrics_count;
+    memcpy(accepted->metrics, upload->header.metrics, sizeof accepted->metrics);
+    events_add(job->events, &event);
+}
+
+static void event_rejected(struct job *job, const struct job_upload *upload, cohort_v1_Reason reason,
+                           const char *message)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_summary_rejected_tag;
+    cohort_v1_SummaryRejected *rejected = &event.event.summary_rejected;
+    rejected->round = upload->round;
+    rejected->reason = reason;
+    snprintf(rejected->learner, sizeof rejected->learner, "%s", upload->header.learner);
+    snprintf(rejected->message, sizeof rejected->message, "%s", message);
+    events_add(job->events, &event);
+}
+
+// True while the round that the upload belongs to still awaits it.
+static bool is_awaited(const struct job *job, const struct job_upload *upload)
+{
+    return round_phase(job->round) == ROUND_COLLECTING && round_number(job->round) == upload->round &&
+           round_attempt(job->round) == upload->attempt &&
+           round_slot(job->round, upload->slot)->task == TASK_UPLOADING;
+}
+
+static void accept(struct job *job, struct job_upload *upload)
+{
+    job->slots[upload->slot].report = upload->report;
+    if (job->slots[upload->slot].member)
+        job->slots[upload->slot].member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    event_accepted(job, upload);
+    round_submitted(job->round, upload->slot, clock_monotonic_ms());
+}
+
+void job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
+                    const struct error *error)
+{
+    struct job *job = upload->job;
+    bool awaited = is_awaited(job, upload);
+    job->bytes_up += upload_received(upload->upload);
+    bool spoilt = upload_free(upload->upload);
+    upload->upload = NULL;
+    if (!awaited)
+        return;
+    if (finished == STATUS_OK) {
+        accept(job, upload);
+    } else if (reason != cohort_v1_Reason_REASON_UNSPECIFIED) {
+        job->n_rejected++;
+        event_rejected(job, upload, reason, error->message);
+        if (job->slots[upload->slot].member)
+            job->slots[upload->slot].member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+        round_failed_by(job->round, upload->slot, spoilt, clock_monotonic_ms());
+    } else {
+        round_upload_broken(job->round, upload->slot, spoilt, clock_monotonic_ms());
+    }
+}

@@ -1,0 +1,145 @@
+// What an experiment is doing, for those who ask.
+#include "base/clock.h"
+#include "base/memory.h"
+#include "coordinator/job.h"
+#include <stdio.h>
+#include <string.h>
+
+cohort_v1_ExperimentState job_state(const struct job *job)
+{
+    switch (round_phase(job->round)) {
+    case ROUND_WAITING:
+        return round_pausing(job->round) ? cohort_v1_ExperimentState_EXPERIMENT_STATE_PAUSED
+                                         : cohort_v1_ExperimentState_EXPERIMENT_STATE_WAITING;
+    case ROUND_PAUSED:
+        return cohort_v1_ExperimentState_EXPERIMENT_STATE_PAUSED;
+    case ROUND_DONE:
+        switch (round_outcome(job->round)) {
+        case ROUND_FAILED:
+            return cohort_v1_ExperimentState_EXPERIMENT_STATE_FAILED;
+        case ROUND_CANCELLED:
+            return cohort_v1_ExperimentState_EXPERIMENT_STATE_CANCELLED;
+        default:
+            return cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED;
+        }
+    default:
+        return round_pausing(job->round) ? cohort_v1_ExperimentState_EXPERIMENT_STATE_PAUSED
+                                         : cohort_v1_ExperimentState_EXPERIMENT_STATE_RUNNING;
+    }
+}
+
+void job_describe(const struct job *job, cohort_v1_Experiment *ret)
+{
+    snprintf(ret->id, sizeof ret->id, "%s", job->id);
+    snprintf(ret->name, sizeof ret->name, "%s", job->experiment.options.name);
+    ret->state = job_state(job);
+    ret->round = job->current ? job->current->round : 0;
+    ret->rounds = (uint32_t)job->experiment.options.collaboration.rounds;
+    ret->learners = job->n_slots;
+    ret->learners_ready = round_n_ready(job->round);
+    ret->model_parameters = job->current ? job->current->n_values : 0;
+    if (job->current)
+        sha256_hex(job->current->sha256, ret->model_sha256);
+    ret->bytes_up = job->bytes_up;
+    ret->bytes_down = job->bytes_down;
+    ret->summaries_rejected = job->n_rejected;
+    ret->metrics_count = job->n_metrics;
+    memcpy(ret->metrics, job->metrics, job->n_metrics * sizeof job->metrics[0]);
+    snprintf(ret->message, sizeof ret->message, "%s", job->message);
+    ret->created_unix_ms = job->created_unix_ms;
+    ret->coordinator_peak_rss_bytes = memory_peak_rss();
+}
+
+// ---- explaining
+// ----------------------------------------------------------------------------------------------------
+
+static const char *why_awaited(const struct job *job, uint32_t slot)
+{
+    const struct job_slot *it = &job->slots[slot];
+    enum slot_task task = round_slot(job->round, slot)->task;
+    if (!*it->name)
+        return "no learner has taken this place yet";
+    if (!it->member)
+        return "its connection is lost; it goes on when it comes back";
+    if (round_phase(job->round) == ROUND_WAITING)
+        return it->member->state == cohort_v1_LearnerState_LEARNER_STATE_READY ? NULL : "it loads its data";
+    if (task == TASK_ASSIGNED)
+        return "it trains";
+    return task == TASK_UPLOADING ? "it sends its summary" : NULL;
+}
+
+static int64_t unix_of_monotonic(int64_t ms)
+{
+    return ms ? clock_unix_ms() - (clock_monotonic_ms() - ms) : 0;
+}
+
+static void add_awaited(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret)
+{
+    enum round_phase phase = round_phase(job->round);
+    if (phase != ROUND_WAITING && phase != ROUND_COLLECTING)
+        return;
+    ret->awaited = arena_array(arena, job->n_slots, sizeof *ret->awaited);
+    for (uint32_t slot = 0; ret->awaited && slot < job->n_slots; slot++) {
+        enum slot_task task = round_slot(job->round, slot)->task;
+        const char *why = why_awaited(job, slot);
+        if (!why || (phase == ROUND_COLLECTING && task != TASK_ASSIGNED && task != TASK_UPLOADING))
+            continue;
+        cohort_v1_Awaited *awaited = &ret->awaited[ret->awaited_count++];
+        snprintf(awaited->learner, sizeof awaited->learner, "%s", job->slots[slot].name);
+        snprintf(awaited->why, sizeof awaited->why, "%s", why);
+        awaited->since_unix_ms = unix_of_monotonic(round_slot(job->round, slot)->since_ms);
+    }
+}
+
+static void explain_next(const struct job *job, cohort_v1_ExplainExperimentResponse *ret)
+{
+    uint32_t number = round_number(job->round),
+             rounds = (uint32_t)job->experiment.options.collaboration.rounds;
+    char *next = ret->next;
+    size_t n = sizeof ret->next;
+    switch (round_phase(job->round)) {
+    case ROUND_WAITING:
+        snprintf(next, n, "round %u starts when all %u learners are ready (%u are)", number + 1, job->n_slots,
+                 round_n_ready(job->round));
+        break;
+    case ROUND_COLLECTING:
+        if (round_deadline(job->round) == INT64_MAX)
+            snprintf(next, n, "round %u commits when all awaited summaries are in; there is no deadline",
+                     number);
+        else
+            snprintf(next, n,
+                     "round %u commits when all awaited summaries are in, or after its deadline with at "
+                     "least %u of them",
+                     number, round_minimum(job->round));
+        break;
+    case ROUND_COMMITTING:
+        snprintf(next, n, "round %u is reduced and stored", number);
+        break;
+    case ROUND_EVALUATING:
+        snprintf(next, n, "round %u's model is evaluated, then %s", number,
+                 number == rounds ? "the experiment ends" : "the next round starts unless that stops it");
+        break;
+    case ROUND_PAUSED:
+        snprintf(next, n, "nothing until ResumeExperiment; then round %u starts", number + 1);
+        break;
+    case ROUND_DONE:
+        snprintf(next, n, "nothing: the experiment is over%s%.460s", *job->message ? ": " : "", job->message);
+        break;
+    }
+}
+
+void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret)
+{
+    ret->state = job_state(job);
+    ret->round = round_number(job->round);
+    add_awaited(job, arena, ret);
+    if (round_phase(job->round) == ROUND_COLLECTING && round_deadline(job->round) != INT64_MAX)
+        ret->until_unix_ms = unix_of_monotonic(round_deadline(job->round));
+    explain_next(job, ret);
+    if (ret->awaited_count == 0)
+        snprintf(ret->summary, sizeof ret->summary, "nobody is awaited; %s", ret->next);
+    else
+        snprintf(ret->summary, sizeof ret->summary, "awaiting %u learner%s (first: '%s', %s); %s",
+                 ret->awaited_count, ret->awaited_count == 1 ? "" : "s", ret->awaited[0].learner,
+                 ret->awaited[0].why, ret->next);
+}

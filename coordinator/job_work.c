@@ -1,0 +1,389 @@
+// What an experiment does in the pool, outside of the lock: make the model, commit a round, evaluate.
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "coordinator/job.h"
+#include "data/format.h"
+#include "store/safetensors.h"
+#include <math.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JOB_OF(work, member) ((struct job *)(void *)((char *)(work)-offsetof(struct job, member)))
+
+enum {
+    RANGE_VALUES = 1 << 18,    // reduced and re-updated at a time
+    IN_PLACE_VALUES = 4 << 20, // larger models are replaced in place when nobody reads them
+    EVALUATION_BATCH = 256,
+};
+
+// ---- preparing
+// -----------------------------------------------------------------------------------------------------
+
+static struct shape shape_of(const cohort_v1_DataSignature *data)
+{
+    struct shape shape = {.rank = data->sample_shape_count};
+    for (unsigned int i = 0; i < shape.rank; i++)
+        shape.extents[i] = data->sample_shape[i];
+    return shape;
+}
+
+// What preparing makes, outside of the lock; the job takes it over whole or not at all.
+struct prepared {
+    struct model *model;
+    struct version *first;
+    struct ingest *ingest;
+    struct test_data test;
+};
+
+static void prepared_release(struct prepared *prepared)
+{
+    workspace_free(prepared->test.workspace);
+    dataset_release(&prepared->test.dataset);
+    ingest_unref(prepared->ingest);
+    version_unref(prepared->first);
+    model_free(prepared->model);
+}
+
+static enum status load_test(const struct job *job, struct prepared *ret, struct error *error)
+{
+    const struct experiment_options *options = &job->experiment.options;
+    if (!options->has_data || !options->data.has_test || !job->coordinator->options->read_data)
+        return STATUS_OK;
+    struct source *source = NULL;
+    TRY(source_open(&source, &options->data.format, &options->data.test, NULL, error));
+    enum status status = STATUS_OK;
+    if (!shape_equal(&source_info(source)->sample, model_input(ret->model)))
+        status = error_set(error, STATUS_INVALID_ARGUMENT,
+                           "the test samples of '%s' are not shaped like the learners'; check data.test",
+                           options->data.test.features);
+    if (status == STATUS_OK)
+        status = source_read(source, NULL, 0, &ret->test.dataset, error);
+    source_close(source);
+    if (status == STATUS_OK)
+        status = workspace_new(&ret->test.workspace, ret->model, EVALUATION_BATCH, false, error);
+    ret->test.present = status == STATUS_OK;
+    return status;
+}
+
+static enum status first_weights(const struct job *job, struct prepared *ret, struct error *error)
+{
+    const struct experiment_options *options = &job->experiment.options;
+    const struct layout *layout = model_layout(ret->model);
+    TRY(version_new(&ret->first, layout, error));
+    if (!options->model.weights)
+        model_init(ret->model, (uint64_t)options->seed, ret->first->values);
+    else if (!job->coordinator->options->read_data)
+        return error_set(
+            error, STATUS_PERMISSION_DENIED,
+            "model.weights names a file, but this coordinator reads none; set read_data: true in its "
+            "configuration");
+    else
+        TRY(safetensors_load(options->model.weights, layout, ret->first->values, error));
+    return version_hash(ret->first, ret->first->sha256, error);
+}
+
+static enum status make_folder(const struct job *job, struct error *error)
+{
+    cleanup_free char *path = job_model_path(job, 0);
+    if (!path)
+        return STATUS_OK;
+    *strrchr(path, '/') = '\0';
+    return file_make_folder(path, error);
+}
+
+static enum status prepare(const struct job *job, struct prepared *ret, struct error *error)
+{
+    struct shape shape = shape_of(&job->data);
+    TRY(experiment_model(&job->experiment, &shape, (size_t)job->data.n_outputs,
+                         job->data.target_values ? TARGET_VALUES : TARGET_CLASS, &ret->model, error));
+    TRY(first_weights(job, ret, error));
+    TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer, ret->first->n_values,
+                   (size_t)job->coordinator->options->buffer_bytes, error));
+    TRY(make_folder(job, error));
+    return load_test(job, ret, error);
+}
+
+static void install_prepared(struct job *job, const struct prepared *prepared)
+{
+    job->model = prepared->model;
+    job->current = prepared->first;
+    job->ingest = prepared->ingest;
+    job->test = prepared->test;
+    job->test.part = (struct part){.dataset = &job->test.dataset, .n_samples = job->test.dataset.n_samples};
+    job->is_prepared = true;
+    round_prepared(job->round, clock_monotonic_ms());
+}
+
+static void run_prepare(struct pool_job *pool_job)
+{
+    struct job *job = JOB_OF(pool_job, prepare_job);
+    struct prepared prepared = {0};
+    struct error error = ERROR_INIT;
+    enum status status = prepare(job, &prepared, &error);
+    pthread_mutex_lock(&job->coordinator->lock);
+    if (status == STATUS_OK && !job_is_over(job)) {
+        install_prepared(job, &prepared);
+        prepared = (struct prepared){0};
+    } else if (status != STATUS_OK && !job_is_over(job)) {
+        snprintf(job->message, sizeof job->message, "%.500s", error.message);
+        round_fail(job->round, clock_monotonic_ms());
+    }
+    pthread_mutex_unlock(&job->coordinator->lock);
+    prepared_release(&prepared);
+}
+
+void job_start_prepare(struct job *job)
+{
+    job->prepare_job.run = run_prepare;
+    pool_post(job->coordinator->pool, &job->prepare_job);
+}
+
+// ---- committing
+// ----------------------------------------------------------------------------------------------------
+
+struct reupdate_work {
+    struct job *job;
+    const struct algorithm_kind *algorithm;
+    struct reupdate_step step;
+    atomic_bool out_of_memory;
+};
+
+static void reupdate_range(void *user, size_t first, size_t n)
+{
+    struct reupdate_work *work = user;
+    const float *current = work->job->current->values + first;
+    float *next = work->job->committing->values + first;
+    float *reduced = next;
+    if (next == current && !(reduced = memory_floats(n))) {
+        atomic_store(&work->out_of_memory, true);
+        return;
+    }
+    reduction_finish(ingest_reduction(work->job->reducing), first, n, reduced);
+    work->algorithm->reupdate(&work->step, first, n, current, reduced);
+    if (reduced != next) {
+        memcpy(next, reduced, n * sizeof *next);
+        memory_free(reduced);
+    }
+}
+
+static enum status reduce(struct job *job, uint32_t number, struct error *error)
+{
+    const struct experiment_options *options = &job->experiment.options;
+    struct reupdate_work work = {
+        .job = job,
+        .algorithm = (const struct algorithm_kind *)(const void *)options->collaboration.algorithm.kind,
+        .step = {.options = options->collaboration.algorithm.options,
+                 .training = &options->training,
+                 .round = number,
+                 .rounds = (uint32_t)options->collaboration.rounds},
+    };
+    pool_for(job->coordinator->pool, job->current->n_values, RANGE_VALUES, reupdate_range, &work);
+    return atomic_load(&work.out_of_memory) ? error_no_memory(error, RANGE_VALUES * sizeof(float))
+                                            : STATUS_OK;
+}
+
+static enum status store(const struct job *job, uint32_t number, struct error *error)
+{
+    cleanup_free char *path = job_model_path(job, number);
+    if (!path)
+        return STATUS_OK;
+    TRY(safetensors_write(path, model_layout(job->model), job->committing->values, true, NULL, error));
+    int64_t keep = job->coordinator->options->keep_models;
+    if (keep && number > (uint64_t)keep) {
+        cleanup_free char *old = job_model_path(job, number - (uint32_t)keep);
+        if (old)
+            unlink(old);
+    }
+    return STATUS_OK;
+}
+
+// Whether the next model takes the present one's place in memory.
+static enum status choose_place(struct job *job, struct error *error)
+{
+    struct coordinator *coordinator = job->coordinator;
+    pthread_mutex_lock(&coordinator->lock);
+    job->in_place = job->current->n_values > IN_PLACE_VALUES && version_unshared(job->current);
+    pthread_mutex_unlock(&coordinator->lock);
+    if (job->in_place)
+        job->committing = job->current;
+    else
+        TRY(version_new(&job->committing, model_layout(job->model), error));
+    return STATUS_OK;
+}
+
+static enum status commit(struct job *job, uint32_t number, uint8_t ret_sha256[SHA256_BYTES],
+                          struct error *error)
+{
+    TRY(choose_place(job, error));
+    TRY(reduce(job, number, error));
+    TRY(version_hash(job->committing, ret_sha256, error));
+    return store(job, number, error);
+}
+
+// The summaries' metrics weighted by samples, summed in the order of slots so that the last bit does not
+// depend on who came first.
+static void gather_metrics(struct job *job)
+{
+    double loss = 0, accuracy = 0, weight = 0;
+    for (uint32_t slot = 0; slot < job->n_slots; slot++) {
+        if (round_slot(job->round, slot)->task != TASK_SUBMITTED)
+            continue;
+        const struct slot_report *report = &job->slots[slot].report;
+        loss += (double)report->weight * report->train_loss;
+        accuracy += (double)report->weight * report->train_accuracy;
+        weight += (double)report->weight;
+    }
+    job->n_metrics = 0;
+    job_set_metric(job, "train_loss", loss / weight);
+    job_set_metric(job, "train_accuracy", accuracy / weight);
+}
+
+static void event_committed(struct job *job)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_round_committed_tag;
+    cohort_v1_RoundCommitted *committed = &event.event.round_committed;
+    committed->round = job->current->round;
+    sha256_hex(job->current->sha256, committed->model_sha256);
+    committed->seconds = (double)(clock_monotonic_ns() - job->round_started_ns) * 1e-9;
+    committed->summaries = job->n_committed_summaries;
+    committed->metrics_count = job->n_metrics;
+    memcpy(committed->metrics, job->metrics, job->n_metrics * sizeof job->metrics[0]);
+    events_add(job->events, &event);
+}
+
+// Under the lock: the next model is the present one.
+static void install(struct job *job, const uint8_t sha256[SHA256_BYTES])
+{
+    if (!job->in_place) {
+        version_unref(job->current);
+        job->current = job->committing;
+    }
+    job->current->round = round_number(job->round);
+    memcpy(job->current->sha256, sha256, SHA256_BYTES);
+    gather_metrics(job);
+    event_committed(job);
+}
+
+static void abandon(struct job *job, const struct error *error)
+{
+    if (!job->in_place)
+        version_unref(job->committing);
+    if (!job_is_over(job))
+        snprintf(job->message, sizeof job->message, "round %u could not be committed: %.400s",
+                 round_number(job->round), error->message);
+}
+
+static void run_commit(struct pool_job *pool_job)
+{
+    struct job *job = JOB_OF(pool_job, commit_job);
+    struct error error = ERROR_INIT;
+    uint8_t sha256[SHA256_BYTES];
+    enum status status = commit(job, round_number(job->round), sha256, &error);
+    pthread_mutex_lock(&job->coordinator->lock);
+    bool stored = status == STATUS_OK && !job_is_over(job);
+    if (stored)
+        install(job, sha256);
+    else
+        abandon(job, &error);
+    job->committing = NULL;
+    job->in_place = false;
+    job->reducing = ingest_unref(job->reducing);
+    if (stored &&
+        job->evaluating) // one evaluation at a time: the curve has every round, and memory is bounded
+        job->committed_waits = true;
+    else
+        round_committed(job->round, stored, clock_monotonic_ms());
+    pthread_mutex_unlock(&job->coordinator->lock);
+}
+
+void job_start_commit(struct job *job)
+{
+    job->reducing = ingest_ref(job->ingest);
+    job->commit_job.run = run_commit;
+    pool_post(job->coordinator->pool, &job->commit_job);
+}
+
+// ---- evaluating
+// ----------------------------------------------------------------------------------------------------
+
+static bool stops(const struct job *job)
+{
+    static const char *const names[] = {[METRIC_TEST_ACCURACY] = "test_accuracy",
+                                        [METRIC_TEST_LOSS] = "test_loss",
+                                        [METRIC_TRAIN_LOSS] = "train_loss"};
+    const struct collaboration_options *collaboration = &job->experiment.options.collaboration;
+    if (!collaboration->has_stop)
+        return false;
+    for (pb_size_t i = 0; i < job->n_metrics; i++) {
+        if (strcmp(job->metrics[i].name, names[collaboration->stop.metric]) != 0)
+            continue;
+        double value = job->metrics[i].value;
+        return (collaboration->stop.has_at_least && value >= collaboration->stop.at_least) ||
+               (collaboration->stop.has_at_most && value <= collaboration->stop.at_most);
+    }
+    return false;
+}
+
+static void event_evaluated(struct job *job, uint32_t number, const struct evaluation *evaluation)
+{
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_round_evaluated_tag;
+    cohort_v1_RoundEvaluated *evaluated = &event.event.round_evaluated;
+    evaluated->round = number;
+    const struct {
+        const char *name;
+        double value;
+    } metrics[] = {{"test_loss", evaluation->loss}, {"test_accuracy", evaluation->accuracy}};
+    for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
+        if (isnan(metrics[i].value))
+            continue;
+        cohort_v1_Metric *metric = &evaluated->metrics[evaluated->metrics_count++];
+        snprintf(metric->name, sizeof metric->name, "%s", metrics[i].name);
+        metric->value = metrics[i].value;
+        if (job->current->round == number)
+            job_set_metric(job, metric->name, metric->value);
+    }
+    events_add(job->events, &event);
+}
+
+static void run_evaluate(struct pool_job *pool_job)
+{
+    struct job *job = JOB_OF(pool_job, evaluate_job);
+    struct error error = ERROR_INIT;
+    struct evaluation evaluation;
+    uint32_t number = job->evaluating->round;
+    enum status status = evaluate(job->model, job->test.workspace, EVALUATION_BATCH, job->evaluating->values,
+                                  &job->test.part, &evaluation, &error);
+    if (status != STATUS_OK)
+        log_warn("evaluation failed", LOG_S("experiment", job->id), LOG_I("round", number),
+                 LOG_S("error", error.message));
+    pthread_mutex_lock(&job->coordinator->lock);
+    job->evaluating = version_unref(job->evaluating);
+    bool over = job_is_over(job);
+    if (!over && status == STATUS_OK)
+        event_evaluated(job, number, &evaluation);
+    if (!over)
+        round_evaluated(job->round, number, stops(job), clock_monotonic_ms());
+    if (job->committed_waits) {
+        job->committed_waits = false;
+        round_committed(job->round, true, clock_monotonic_ms());
+    }
+    pthread_mutex_unlock(&job->coordinator->lock);
+}
+
+void job_start_evaluate(struct job *job)
+{
+    if (!job->test.present) {
+        round_evaluated(job->round, job->current->round, stops(job), clock_monotonic_ms());
+        return;
+    }
+    job->evaluating = version_ref(job->current);
+    job->evaluate_job.run = run_evaluate;
+    pool_post(job->coordinator->pool, &job->evaluate_job);
+}

@@ -1,0 +1,137 @@
+// cohort-coordinator: serves users and learners until it is told to stop.
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "config/program.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/job.h"
+#include "nn/blas.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct service {
+    struct coordinator_options options;
+    struct program_arguments arguments;
+    struct rpc_runtime *runtime;
+    struct rpc_server *server;
+    struct coordinator *coordinator;
+};
+
+static size_t n_queue_threads(const struct coordinator_options *options)
+{
+    size_t n = options->threads ? (size_t)options->threads : pool_n_cores();
+    return options->threads || n <= 4 ? n : 4;
+}
+
+// An address with the port that was really taken.
+static void format_address(const char *address, int port, char *ret, size_t bytes)
+{
+    const char *colon = strrchr(address, ':');
+    if (strncmp(address, "unix:", 5) == 0 || !colon)
+        snprintf(ret, bytes, "%s", address);
+    else
+        snprintf(ret, bytes, "%.*s:%d", (int)(colon - address), address, port);
+}
+
+static enum status listen_all(struct service *service, char *ret_first, size_t bytes, struct error *error)
+{
+    for (size_t i = 0; i < service->options.listen.n; i++) {
+        char address[256];
+        int port = 0;
+        TRY(rpc_server_listen(service->server, service->options.listen.values[i], &port, error));
+        format_address(service->options.listen.values[i], port, address, sizeof address);
+        log_info("listening", LOG_S("address", address));
+        if (i == 0)
+            snprintf(ret_first, bytes, "%s", address);
+    }
+    return STATUS_OK;
+}
+
+static enum status start(struct service *service, struct error *error)
+{
+    char address[256] = "";
+    if (service->options.listen.n == 0)
+        return error_set(error, STATUS_INVALID_ARGUMENT, "'listen' names no address; give at least one");
+    TRY(coordinator_new(&service->coordinator, &service->options, error));
+    TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
+    const struct rpc_service services[] = {coordinator_service(service->coordinator),
+                                           exchange_service(service->coordinator)};
+    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    TRY(rpc_server_new(&service->server, service->runtime, &options, error));
+    TRY(listen_all(service, address, sizeof address, error));
+    TRY(rpc_server_start(service->server, error));
+    program_announce(&service->arguments, address);
+    return STATUS_OK;
+}
+
+static bool busy(struct coordinator *coordinator)
+{
+    bool busy = false;
+    pthread_mutex_lock(&coordinator->lock);
+    for (struct job *job = coordinator->jobs; job; job = job->next) {
+        round_pause(job->round, clock_monotonic_ms());
+        enum round_phase phase = round_phase(job->round);
+        busy |= phase == ROUND_COLLECTING || phase == ROUND_COMMITTING || phase == ROUND_EVALUATING;
+    }
+    pthread_mutex_unlock(&coordinator->lock);
+    return busy;
+}
+
+// Lets the rounds under way commit, within the time allowed.
+static void drain(struct service *service)
+{
+    int64_t until_ms = clock_monotonic_ms() + service->options.drain_ms;
+    rpc_server_set_serving(service->server, false);
+    while (busy(service->coordinator) && clock_monotonic_ms() < until_ms)
+        usleep(10000);
+}
+
+static enum status serve(struct service *service, struct error *error)
+{
+    enum status status = start(service, error);
+    if (status == STATUS_OK) {
+        int number = stop_wait();
+        log_info("draining", LOG_S("signal", strsignal(number)));
+        drain(service);
+    }
+    if (service->server)
+        rpc_server_free(service->server, 0);
+    coordinator_free(service->coordinator);
+    if (service->runtime)
+        rpc_runtime_free(service->runtime);
+    log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct service service = {0};
+    struct settings settings = SETTINGS_INIT;
+    struct error error = ERROR_INIT;
+    bool done = false;
+    const struct program program = {
+        .name = "cohort-coordinator",
+        .about =
+            "schedules rounds in which learners exchange parameter summaries, until their models converge.",
+        .prefix = "COHORT",
+        .fields = coordinator_fields,
+        .target = &service.options,
+    };
+    stop_block();
+    memory_tune_for_streams();
+    blas_open();
+    enum status status = program_open(&program, argc, argv, &settings, &service.arguments, &done, &error);
+    if (status == STATUS_OK && !done) {
+        if (service.arguments.end_with_parent)
+            stop_with_parent();
+        log_open(program.name, (enum log_level)service.options.log.level,
+                 (enum log_format)service.options.log.format);
+        status = serve(&service, &error);
+    }
+    if (status != STATUS_OK)
+        fprintf(stderr, "%s: %s\n", program.name, error.message);
+    program_close(&settings, &service.arguments);
+    return status_exit_code(status);
+}

@@ -1,0 +1,161 @@
+// Who attends: joining, leases, good-byes.
+#include "base/clock.h"
+#include "base/memory.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/job.h"
+#include <search.h>
+#include <stdio.h>
+#include <string.h>
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
+}
+
+struct member *member_find(const struct coordinator *coordinator, const char *name)
+{
+    struct member key;
+    snprintf(key.name, sizeof key.name, "%s", name);
+    void *found = tfind(&key, &coordinator->members_by_name, by_name);
+    return found ? *(struct member **)found : NULL;
+}
+
+static enum status add(struct coordinator *coordinator, const char *name, struct member **ret,
+                       struct error *error)
+{
+    if (coordinator->n_members >= (size_t)coordinator->options->max_learners)
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "the coordinator holds its limit of %lld learners; raise limits.learners",
+                         (long long)coordinator->options->max_learners);
+    struct member *member = memory_zalloc(sizeof *member);
+    if (!member)
+        return error_no_memory(error, sizeof *member);
+    snprintf(member->name, sizeof member->name, "%s", name);
+    if (!tsearch(member, &coordinator->members_by_name, by_name)) {
+        memory_free(member);
+        return error_no_memory(error, sizeof *member);
+    }
+    *coordinator->members_end = member;
+    coordinator->members_end = &member->next;
+    coordinator->n_members++;
+    *ret = member;
+    return STATUS_OK;
+}
+
+static bool name_is_fit(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    return n > 0 && name[n] == '\0';
+}
+
+static enum status check_join(const cohort_v1_Join *join, struct member *known, cohort_v1_Reason *ret_reason,
+                              struct error *error)
+{
+    *ret_reason = cohort_v1_Reason_REASON_INCOMPATIBLE;
+    if (join->protocol_version != PROTOCOL_VERSION)
+        return error_set(
+            error, STATUS_FAILED_PRECONDITION,
+            "learner '%s' speaks protocol version %u, this coordinator version %d; use matching releases",
+            join->learner, join->protocol_version, PROTOCOL_VERSION);
+    if (!name_is_fit(join->learner))
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "a learner's name must be 1 to 63 letters, digits, '-', '_' or '.'; set another name");
+    *ret_reason = cohort_v1_Reason_REASON_REMOVED;
+    if (known && known->removed && known->incarnation == join->incarnation)
+        return error_set(error, STATUS_PERMISSION_DENIED,
+                         "learner '%s' was removed by an operator; restart it to join again", join->learner);
+    *ret_reason = cohort_v1_Reason_REASON_SUPERSEDED;
+    if (known && known->call && known->incarnation != join->incarnation &&
+        join->incarnation < known->incarnation)
+        return error_set(error, STATUS_ABORTED,
+                         "a newer learner '%s' attends; give each learner a name of its own", join->learner);
+    return STATUS_OK;
+}
+
+enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *join, struct rpc_call *call,
+                        struct member **ret, cohort_v1_Reason *ret_reason, struct error *error)
+{
+    struct member *member = member_find(coordinator, join->learner);
+    TRY(check_join(join, member, ret_reason, error));
+    *ret_reason = cohort_v1_Reason_REASON_UNSPECIFIED;
+    if (!member)
+        TRY(add(coordinator, join->learner, &member, error));
+    if (member->call) {
+        struct rpc_call *old = member->call;
+        member_dismiss(member, "", cohort_v1_Reason_REASON_SUPERSEDED,
+                       "a newer incarnation of this learner joined");
+        rpc_call_ref(old);
+        member_lost(coordinator, member, false, "superseded by a newer incarnation");
+        rpc_call_cancel(old);
+        rpc_call_unref(old);
+    }
+    member->incarnation = join->incarnation;
+    member->removed = false;
+    member->call = rpc_call_ref(call);
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
+    snprintf(member->version, sizeof member->version, "%s", join->version);
+    snprintf(member->address, sizeof member->address, "%s", join->address);
+    member_seen(member);
+    *ret = member;
+    return STATUS_OK;
+}
+
+void member_seen(struct member *member)
+{
+    member->last_seen_ms = clock_monotonic_ms();
+    member->last_seen_unix_ms = clock_unix_ms();
+}
+
+void member_lost(struct coordinator *coordinator, struct member *member, bool left, const char *message)
+{
+    member->call = rpc_call_unref(member->call);
+    if (member->state != cohort_v1_LearnerState_LEARNER_STATE_REMOVED)
+        member->state =
+            left ? cohort_v1_LearnerState_LEARNER_STATE_LEFT : cohort_v1_LearnerState_LEARNER_STATE_LOST;
+    struct job *job = member->job;
+    if (!job)
+        return;
+    member->job = NULL;
+    job_event_learner(job, member, message);
+    job_member_lost(job, member, left || member->removed);
+}
+
+enum status member_remove(struct coordinator *coordinator, const char *name, const char *message,
+                          struct error *error)
+{
+    struct member *member = member_find(coordinator, name);
+    if (!member)
+        return error_set(error, STATUS_NOT_FOUND, "there is no learner '%s'; ListLearners tells the names",
+                         name);
+    member->removed = true;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_REMOVED;
+    if (!member->call)
+        return STATUS_OK;
+    struct rpc_call *call = rpc_call_ref(member->call);
+    member_dismiss(member, "", cohort_v1_Reason_REASON_REMOVED,
+                   *message ? message : "removed by an operator");
+    member_lost(coordinator, member, true, *message ? message : "removed by an operator");
+    rpc_call_finish(call, STATUS_PERMISSION_DENIED, "removed by an operator");
+    rpc_call_unref(call);
+    return STATUS_OK;
+}
+
+void member_send(struct member *member, const cohort_v1_AttendResponse *message)
+{
+    if (member->call &&
+        rpc_call_send(member->call, cohort_v1_AttendResponse_fields, message, NULL) != STATUS_OK)
+        rpc_call_cancel(member->call); // it reads nothing any more: lost, and it may come back
+}
+
+void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_Reason reason,
+                    const char *message)
+{
+    cohort_v1_AttendResponse response = cohort_v1_AttendResponse_init_zero;
+    response.which_event = cohort_v1_AttendResponse_dismiss_tag;
+    response.event.dismiss.reason = reason;
+    snprintf(response.event.dismiss.experiment_id, sizeof response.event.dismiss.experiment_id, "%s",
+             experiment_id);
+    snprintf(response.event.dismiss.message, sizeof response.event.dismiss.message, "%s", message);
+    member_send(member, &response);
+}

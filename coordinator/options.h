@@ -1,0 +1,23 @@
+// What a coordinator is told at its start, from a file, the environment and the command line.
+#pragma once
+
+#include "config/fields.h"
+
+struct coordinator_options {
+    struct text_list listen;  // addresses
+    const char *state_folder; // where committed models are kept; NULL: memory alone
+    int64_t keep_models;      // of an experiment, in the state folder; 0: all
+    bool read_data;   // experiments may name files that the coordinator reads (test data, initial weights)
+    int64_t lease_ms; // silence for longer means that a learner is lost
+    int64_t drain_ms; // how long TERM lets calls under way go on
+    int64_t max_learners;
+    int64_t max_experiments;
+    int64_t buffer_bytes; // summaries held back until they are whole; beyond, they are folded as they arrive
+    int64_t threads;      // queue threads; 0: one a core, at most 4
+    struct {
+        int level;  // enum log_level
+        int format; // enum log_format
+    } log;
+};
+
+extern const struct field coordinator_fields[];

@@ -1,0 +1,121 @@
+// The rounds of one experiment as a pure machine: who is selected, who is awaited, when to commit. Time,
+// sending and storing are handed in, so that thousands of rounds with faults run in a second under a test's
+// clock.
+//
+//   WAITING ──all learners ready, model prepared──▶ COLLECTING ──enough summaries──▶ COMMITTING
+//      ▲                                               ▲   │ upload spoilt: collect again     │ committed
+//      │                                               └───┘                                  ▼
+//      │                                               ▲──────────── next round ──────── EVALUATING (only
+//      when it decides) └─ (never left again once all were ready)       │ │ last round, or stop
+//                                                  PAUSED (between rounds)                    ▼
+//   any ──cancel, fault──▶ DONE                                                              DONE
+//
+// Not thread-safe: the owner's lock guards it. Operations are called from within events, under that lock.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct round;
+
+enum round_phase {
+    ROUND_WAITING,
+    ROUND_COLLECTING,
+    ROUND_COMMITTING,
+    ROUND_EVALUATING,
+    ROUND_PAUSED,
+    ROUND_DONE,
+};
+
+enum round_outcome { ROUND_COMPLETED, ROUND_STOPPED_EARLY, ROUND_FAILED, ROUND_CANCELLED };
+
+struct round_options {
+    uint64_t seed;
+    uint32_t rounds;
+    uint32_t n_learners;     // slots; the first round waits for all of them
+    uint32_t minimum;        // summaries without which a round cannot commit; 0: one
+    double fraction;         // of the members, selected a round
+    int64_t deadline_ms;     // of a round; 0: none. Past it, the round commits as soon as it has the minimum.
+    bool evaluation_decides; // wait for a round's evaluation before the next one, which it may stop
+};
+
+// What the machine asks of its owner.
+struct round_operations {
+    // A round begins: reset the reduction. `weight_unit` is the mean of the selected learners' weights.
+    void (*begin)(void *user, uint32_t round, uint32_t n_selected, uint64_t weight_unit);
+    // Send the learner in `slot` its assignment. `attempt` counts collections of this round, from 1.
+    void (*assign)(void *user, uint32_t slot, uint32_t round, uint32_t attempt, uint64_t weight_unit,
+                   int64_t left_ms);
+    // The assignment is void: the round goes on without this learner.
+    void (*withdraw)(void *user, uint32_t slot, uint32_t round);
+    // Reduce, re-update and store; answer with round_committed.
+    void (*commit)(void *user, uint32_t round, uint32_t n_summaries);
+    // Evaluate the committed model; answer with round_evaluated.
+    void (*evaluate)(void *user, uint32_t round);
+    // The phase changed (never to the same one); after DONE nothing more is asked.
+    void (*changed)(void *user, enum round_phase phase);
+    // Call round_tick at `at_ms` or later; replaces the wish before. INT64_MAX: not needed.
+    void (*wake_at)(void *user, int64_t at_ms);
+};
+
+// What a slot's learner is doing.
+enum slot_state {
+    SLOT_EMPTY, // nobody yet, or the learner left for good
+    SLOT_READY, // a member, connected
+    SLOT_LOST,  // a member whose connection broke; it may come back
+};
+enum slot_task {
+    TASK_NONE, // not selected in this round
+    TASK_ASSIGNED,
+    TASK_UPLOADING,
+    TASK_SUBMITTED,
+    TASK_FAILED, // rejected, declined or gone: not awaited any more in this round
+};
+
+struct slot {
+    enum slot_state state;
+    enum slot_task task;
+    uint64_t weight;
+    int64_t since_ms; // of the task
+};
+
+// NULL when out of memory.
+struct round *round_new(const struct round_options *options, const struct round_operations *operations,
+                        void *user);
+struct round *round_free(struct round *round);
+
+// Events. `now_ms` never goes back.
+void round_prepared(struct round *round, int64_t now_ms); // the model is there, and evaluation data if any
+void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, int64_t now_ms);
+void round_learner_lost(struct round *round, uint32_t slot, int64_t now_ms);
+void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms);
+// An upload for the round under way began; `broken` returns to assigned; with `spoilt`, parts of it are in
+// the reduction already and everyone who submitted is asked again.
+void round_upload_begun(struct round *round, uint32_t slot, int64_t now_ms);
+void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+void round_submitted(struct round *round, uint32_t slot, int64_t now_ms);
+// The learner cannot serve this round (rejected or declined). `spoilt` as above.
+void round_failed_by(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+void round_committed(struct round *round, bool stored, int64_t now_ms);
+void round_evaluated(struct round *round, uint32_t number, bool stop, int64_t now_ms);
+void round_tick(struct round *round, int64_t now_ms);
+void round_pause(struct round *round, int64_t now_ms); // after the round under way
+void round_resume(struct round *round, int64_t now_ms);
+void round_cancel(struct round *round, int64_t now_ms);
+void round_fail(struct round *round, int64_t now_ms); // the owner found a fault that ends the experiment
+
+// What it is doing.
+enum round_phase round_phase(const struct round *round);
+enum round_outcome round_outcome(const struct round *round); // once DONE
+uint32_t round_number(
+    const struct round *round); // under way, or the last committed between rounds; 0 before the first
+uint32_t round_attempt(const struct round *round);
+uint64_t round_weight_unit(const struct round *round);
+bool round_pausing(const struct round *round);
+int64_t round_deadline(const struct round *round); // INT64_MAX: none
+const struct slot *round_slot(const struct round *round, uint32_t slot);
+uint32_t round_n_ready(const struct round *round);
+uint32_t round_n_selected(const struct round *round);
+uint32_t round_n_submitted(const struct round *round);
+uint32_t round_minimum(const struct round *round);

@@ -1,0 +1,144 @@
+#include "coordinator/sender.h"
+#include "base/memory.h"
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sender {
+    struct version *version; // NULL: from the file
+    int fd;
+    bool as_file;
+    bool ended;
+    uint64_t offset, total, sent;
+};
+
+static enum status check_offset(const struct sender *sender, struct error *error)
+{
+    if (sender->offset <= sender->total)
+        return STATUS_OK;
+    return error_set(error, STATUS_OUT_OF_RANGE, "offset %llu is past the model's %llu bytes; start from 0",
+                     (unsigned long long)sender->offset, (unsigned long long)sender->total);
+}
+
+enum status sender_of_version(struct sender **ret, struct version *version_take, bool as_file,
+                              uint64_t offset, struct error *error)
+{
+    struct sender *sender = memory_zalloc(sizeof *sender);
+    if (!sender) {
+        version_unref(version_take);
+        return error_no_memory(error, sizeof *sender);
+    }
+    *sender = (struct sender){.version = version_take, .fd = -1, .as_file = as_file, .offset = offset};
+    sender->total = (as_file ? version_take->header.n : 0) + version_take->n_values * sizeof(float);
+    enum status status = check_offset(sender, error);
+    if (status != STATUS_OK)
+        sender_free(sender);
+    else
+        *ret = sender;
+    return status;
+}
+
+enum status sender_of_file(struct sender **ret, int fd_take, uint64_t offset, struct error *error)
+{
+    struct sender *sender = memory_zalloc(sizeof *sender);
+    struct stat info;
+    if (!sender || fstat(fd_take, &info)) {
+        close(fd_take);
+        memory_free(sender);
+        return error_no_memory(error, sizeof *sender);
+    }
+    *sender =
+        (struct sender){.fd = fd_take, .as_file = true, .offset = offset, .total = (uint64_t)info.st_size};
+    enum status status = check_offset(sender, error);
+    if (status != STATUS_OK)
+        sender_free(sender);
+    else
+        *ret = sender;
+    return status;
+}
+
+struct sender *sender_free(struct sender *sender)
+{
+    if (!sender)
+        return NULL;
+    version_unref(sender->version);
+    if (sender->fd >= 0)
+        close(sender->fd);
+    return memory_free(sender);
+}
+
+uint64_t sender_total(const struct sender *sender)
+{
+    return sender->total;
+}
+
+uint64_t sender_sent(const struct sender *sender)
+{
+    return sender->sent;
+}
+
+static void release_block(void *block)
+{
+    memory_free(block);
+}
+
+// The bytes at the offset, as many as lie together, at most a chunk.
+static const void *find_bytes(const struct sender *sender, size_t *ret_n)
+{
+    const struct version *version = sender->version;
+    size_t header = sender->as_file ? version->header.n : 0;
+    bool in_header = sender->offset < header;
+    size_t end = in_header ? header : (size_t)sender->total;
+    size_t n = end - (size_t)sender->offset;
+    *ret_n = n < RPC_CHUNK_BYTES ? n : RPC_CHUNK_BYTES;
+    if (in_header)
+        return version->header.data + sender->offset;
+    return (const char *)version->values + (sender->offset - header);
+}
+
+static enum status send_of_version(struct sender *sender, struct rpc_call *call, size_t *ret_n,
+                                   struct error *error)
+{
+    const void *bytes = find_bytes(sender, ret_n);
+    return rpc_call_send_chunk(call, sender->offset, bytes, *ret_n, version_release,
+                               version_ref(sender->version), error);
+}
+
+static enum status send_of_file(struct sender *sender, struct rpc_call *call, size_t *ret_n,
+                                struct error *error)
+{
+    void *block = memory_alloc(RPC_CHUNK_BYTES);
+    if (!block)
+        return error_no_memory(error, RPC_CHUNK_BYTES);
+    ssize_t n = pread(sender->fd, block, RPC_CHUNK_BYTES, (off_t)sender->offset);
+    if (n <= 0) {
+        memory_free(block);
+        return error_set(error, STATUS_DATA_LOSS,
+                         "the model's file ended early at byte %llu; fetch another round",
+                         (unsigned long long)sender->offset);
+    }
+    *ret_n = (size_t)n;
+    return rpc_call_send_chunk(call, sender->offset, block, *ret_n, release_block, block, error);
+}
+
+void sender_pump(struct sender *sender, struct rpc_call *call)
+{
+    struct error error = ERROR_INIT;
+    size_t n = 0;
+    if (sender->ended)
+        return;
+    if (sender->offset == sender->total) {
+        sender->ended = true;
+        rpc_call_finish(call, STATUS_OK, "");
+        return;
+    }
+    enum status status =
+        sender->version ? send_of_version(sender, call, &n, &error) : send_of_file(sender, call, &n, &error);
+    if (status != STATUS_OK) {
+        sender->ended = true;
+        rpc_call_finish(call, status, error.message);
+        return;
+    }
+    sender->offset += n;
+    sender->sent += n;
+}

@@ -1,0 +1,68 @@
+#include "coordinator/version.h"
+#include "base/memory.h"
+#include "store/safetensors.h"
+#include <stdatomic.h>
+
+struct counted {
+    struct version version; // first: a version is its counted block
+    atomic_uint references;
+};
+
+static struct counted *counted(const struct version *version)
+{
+    return (struct counted *)(uintptr_t)version;
+}
+
+enum status version_new(struct version **ret, const struct layout *layout, struct error *error)
+{
+    struct counted *block = memory_zalloc(sizeof *block);
+    if (!block)
+        return error_no_memory(error, sizeof *block);
+    atomic_init(&block->references, 1);
+    block->version.n_values = layout->n_parameters;
+    block->version.values = memory_floats(layout->n_parameters);
+    enum status status = block->version.values ? safetensors_header(layout, &block->version.header, error)
+                                               : error_no_memory(error, layout->n_parameters * sizeof(float));
+    if (status != STATUS_OK)
+        version_unref(&block->version);
+    else
+        *ret = &block->version;
+    return status;
+}
+
+struct version *version_ref(struct version *version)
+{
+    atomic_fetch_add_explicit(&counted(version)->references, 1, memory_order_relaxed);
+    return version;
+}
+
+struct version *version_unref(struct version *version)
+{
+    if (!version || atomic_fetch_sub_explicit(&counted(version)->references, 1, memory_order_acq_rel) != 1)
+        return NULL;
+    bytes_release(&version->header);
+    memory_free(version->values);
+    return memory_free(version);
+}
+
+void version_release(void *version)
+{
+    version_unref(version);
+}
+
+bool version_unshared(const struct version *version)
+{
+    return atomic_load_explicit(&counted(version)->references, memory_order_acquire) == 1;
+}
+
+enum status version_hash(const struct version *version, uint8_t ret[SHA256_BYTES], struct error *error)
+{
+    struct sha256 *hash = sha256_new();
+    if (!hash)
+        return error_no_memory(error, 64);
+    sha256_add(hash, version->header.data, version->header.n);
+    sha256_add(hash, version->values, version->n_values * sizeof(float));
+    sha256_finish(hash, ret);
+    sha256_free(hash);
+    return STATUS_OK;
+}

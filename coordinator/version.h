@@ -1,0 +1,28 @@
+// A committed round's model in memory, shared by the streams that send it: counted references, never changed
+// while shared.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/sha256.h"
+#include "nn/tensor.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct version {
+    uint32_t round; // 0: the initial model
+    size_t n_values;
+    float *values;
+    struct bytes header;          // of its safetensors file
+    uint8_t sha256[SHA256_BYTES]; // of that file
+};
+
+// A version of `layout` with zeroed values and one reference.
+enum status version_new(struct version **ret, const struct layout *layout, struct error *error);
+struct version *version_ref(struct version *version);
+struct version *version_unref(struct version *version); // returns NULL
+void version_release(void *version);                    // version_unref as a callback
+// True when the caller's reference is the only one.
+bool version_unshared(const struct version *version);
+// The SHA-256 of the safetensors file that header and values make.
+enum status version_hash(const struct version *version, uint8_t ret[SHA256_BYTES], struct error *error);
