@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "data/csv.h"
 #include "data/csv_value.h"
+#include "data/shown.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@ bool csv_is_missing(const struct csv *csv, const char *text)
 const char *csv_column_name(const struct csv *csv, size_t column, char ret[48])
 {
     if (csv->has_header)
-        return csv_shown(csv->names[column], ret);
+        return shown_text(csv->names[column], ret);
     snprintf(ret, 48, "%zu", column + 1);
     return ret;
 }
@@ -46,7 +47,7 @@ static bool find_number(const struct csv *csv, const char *name, size_t *ret)
 enum status csv_find_column(const struct csv *csv, const char *name, const char *what, size_t *ret,
                             struct error *error)
 {
-    char shown[CSV_SHOWN_BYTES];
+    char shown[SHOWN_BYTES];
     if ((csv->has_header && find_name(csv, name, ret)) || find_number(csv, name, ret))
         return STATUS_OK;
     if (!csv->has_header)
@@ -54,13 +55,13 @@ enum status csv_find_column(const struct csv *csv, const char *name, const char 
             error, STATUS_INVALID_ARGUMENT,
             "'%s' has no header, so that %s '%s' cannot be found by name; give a column's number from 1 "
             "to %zu, or set header: true",
-            csv->path, what, csv_shown(name, shown), csv->n_columns);
+            csv->path, what, shown_text(name, shown), csv->n_columns);
     const char *near = nearest_word(name, (const char *const *)csv->names, csv->n_columns);
     char first[48], last[48];
     return error_set(
         error, STATUS_INVALID_ARGUMENT,
         "'%s' has no column '%s' for %s; %s%s%sits columns are '%s' to '%s', or numbers from 1 to %zu",
-        csv->path, csv_shown(name, shown), what, near ? "did you mean '" : "", near ? near : "",
+        csv->path, shown_text(name, shown), what, near ? "did you mean '" : "", near ? near : "",
         near ? "'? " : "", csv_column_name(csv, 0, first), csv_column_name(csv, csv->n_columns - 1, last),
         csv->n_columns);
 }

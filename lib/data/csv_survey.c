@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "data/csv.h"
 #include "data/csv_value.h"
+#include "data/shown.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,13 +51,13 @@ enum status csv_cell_number(const struct csv *csv, const struct csv_samples *sam
 {
     const struct csv_cell *cell = &samples->record.cells[column];
     const char *text = csv_text(&samples->record, column);
-    char shown[CSV_SHOWN_BYTES], name[48];
+    char shown[SHOWN_BYTES], name[48];
     double number;
     if (csv_number(text, &number) && isfinite((float)number)) {
         *ret = number;
         return STATUS_OK;
     }
-    csv_shown(text, shown);
+    shown_text(text, shown);
     csv_column_name(csv, column, name);
     if (csv_is_not_finite(text) || csv_number(text, &number))
         return csv_error(samples->scan, cell, error,
@@ -210,12 +211,12 @@ static enum status name_classes(struct csv *csv, const struct csv *like, const s
 static enum status unknown_label(const struct csv *csv, const struct csv *like, const char *label,
                                  size_t sample, struct error *error)
 {
-    char shown[CSV_SHOWN_BYTES];
+    char shown[SHOWN_BYTES];
     return error_set(
         error, STATUS_INVALID_ARGUMENT,
         "'%s': the label '%s' of sample %zu (from 0) is none of the %zu classes %s; mend it, or list "
         "every class in classes",
-        csv->path, csv_shown(label, shown), sample, csv->info.n_outputs,
+        csv->path, shown_text(label, shown), sample, csv->info.n_outputs,
         like ? "that the training data has" : "that are listed");
 }
 

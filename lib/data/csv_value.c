@@ -3,7 +3,6 @@
 #include <locale.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <strings.h>
 
 // The parts of a decimal number: digits * 10^exponent.
@@ -83,15 +82,4 @@ bool csv_is_not_finite(const char *text)
 {
     text += *text == '-' || *text == '+';
     return strcasecmp(text, "inf") == 0 || strcasecmp(text, "infinity") == 0 || strcasecmp(text, "nan") == 0;
-}
-
-const char *csv_shown(const char *text, char ret[CSV_SHOWN_BYTES])
-{
-    size_t n = 0;
-    for (; text[n] && n < CSV_SHOWN_BYTES - 4; n++)
-        ret[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7F ? ' ' : text[n];
-    while (text[n] && n && (text[n] & 0xC0) == 0x80) // not through the middle of a character
-        n--;
-    strcpy(ret + n, text[n] ? "..." : "");
-    return ret;
 }

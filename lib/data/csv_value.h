@@ -10,7 +10,3 @@ bool csv_number(const char *text, double *ret);
 
 // True for the spellings of infinity and of not a number.
 bool csv_is_not_finite(const char *text);
-
-// The start of `text` on one line of printable characters, for errors.
-enum { CSV_SHOWN_BYTES = 48 };
-const char *csv_shown(const char *text, char ret[CSV_SHOWN_BYTES]);

@@ -14,9 +14,11 @@ struct stream {
     int fd;
     char *name;
     enum stream_packing packing;
-    uint64_t next, end;  // of the file: what is not yet read
-    uint64_t in_file;    // bytes that the stream takes there
-    uint64_t position;   // bytes handed out
+    uint64_t next, end; // of the file: what is not yet read
+    uint64_t in_file;   // bytes that the stream takes there
+    uint64_t position;  // bytes handed out
+    bool has_sum;
+    uint32_t expected_sum, sum;
     bool z_open, z_done; // z_done: the compressed data came to its own end
     z_stream z;
     unsigned char block[BLOCK_BYTES]; // compressed bytes
@@ -70,6 +72,8 @@ enum status stream_open_range(struct stream **ret, int fd, const struct stream_r
     memset(stream, 0, offsetof(struct stream, block));
     stream->fd = fd;
     stream->packing = range->packing;
+    stream->has_sum = range->has_sum;
+    stream->expected_sum = range->sum;
     stream->next = range->first;
     stream->end = range->end;
     stream->in_file = range->end - range->first;
@@ -186,6 +190,8 @@ enum status stream_read_some(struct stream *stream, void *ret, size_t n, size_t 
     else
         TRY(inflate_some(stream, ret, n, &had, error));
     stream->position += had;
+    if (stream->has_sum)
+        stream->sum = (uint32_t)crc32_z(stream->sum, ret, had);
     *ret_n = had;
     return STATUS_OK;
 }
@@ -212,6 +218,7 @@ enum status stream_skip(struct stream *stream, uint64_t n, struct error *error)
             return too_short(stream, error);
         stream->next += n;
         stream->position += n;
+        stream->has_sum = stream->has_sum && n == 0;
         return STATUS_OK;
     }
     char waste[1 << 14];
@@ -228,6 +235,10 @@ enum status stream_expect_end(struct stream *stream, struct error *error)
     char byte;
     size_t n = 0;
     TRY(stream_read_some(stream, &byte, 1, &n, error));
+    if (n == 0 && stream->has_sum && stream->sum != stream->expected_sum)
+        return error_set(error, STATUS_DATA_LOSS,
+                         "'%s' is damaged: its check sum is %08x and should be %08x; copy or fetch it again",
+                         stream->name, stream->sum, stream->expected_sum);
     if (n == 0)
         return STATUS_OK;
     return error_set(error, STATUS_DATA_LOSS,

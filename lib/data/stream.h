@@ -16,6 +16,8 @@ struct stream_range {
     const char *name; // how errors call it; copied
     uint64_t first, end;
     enum stream_packing packing;
+    bool has_sum; // of the bytes handed out, as CRC-32; checked at the end when none were skipped
+    uint32_t sum;
 };
 
 // Opens a regular file, whole; gzip is recognised by its first bytes, whatever the name. A folder, a pipe or
@@ -34,7 +36,7 @@ enum status stream_read_some(struct stream *stream, void *ret, size_t n, size_t 
 // Exactly `n` bytes, or DATA_LOSS when the file ends before that.
 enum status stream_read(struct stream *stream, void *ret, size_t n, struct error *error);
 enum status stream_skip(struct stream *stream, uint64_t n, struct error *error);
-// DATA_LOSS unless every byte was read.
+// DATA_LOSS unless every byte was read, and their check sum is right.
 enum status stream_expect_end(struct stream *stream, struct error *error);
 
 // DATA_LOSS when `n` more bytes cannot come, as far as the file's size tells: so that a header that lies

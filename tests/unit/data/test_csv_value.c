@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 Test(csv_value, numbers_are_rounded_as_the_c_library_rounds_them)
 {
@@ -44,16 +43,4 @@ Test(csv_value, what_is_no_number_is_told)
         cr_assert(!csv_number(texts[i], &number), "%s", texts[i]);
         cr_assert_eq(number, 7);
     }
-}
-
-Test(csv_value, shown_text_is_short_and_on_one_line)
-{
-    char shown[CSV_SHOWN_BYTES];
-    cr_assert_str_eq(csv_shown("two\nlines", shown), "two lines");
-    char long_text[200];
-    memset(long_text, 'x', sizeof long_text - 1);
-    long_text[199] = '\0';
-    memcpy(long_text + 43, "\xC3\xA9", 2);
-    cr_assert_eq(strlen(csv_shown(long_text, shown)), 46);
-    cr_assert_str_eq(shown + 43, "...");
 }
