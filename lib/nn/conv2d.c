@@ -362,7 +362,8 @@ static void add_tensor_gradients(const struct conv *conv, float *shared, const f
         .columns = (const int32_t *)(shared + work->taps),
         .n_columns = conv->n_taps,
     };
-    memset(gradient, 0, least(conv->n_pixels, BLOCK) * conv->width * sizeof gradient[0]);
+    if (conv->width > conv->filters) // the vectors' unused lanes
+        memset(gradient, 0, least(conv->n_pixels, BLOCK) * conv->width * sizeof gradient[0]);
     for (size_t from = 0; from < conv->n_pixels; from += BLOCK) {
         patches.rows = (const int32_t *)(shared + work->pixels) + from;
         patches.n_rows = least(conv->n_pixels - from, BLOCK);

@@ -1,6 +1,4 @@
 #include "nn/patches.h"
-#include "base/kernel.h"
-#include <string.h>
 
 // Sums in the tiles may fuse multiply and add: which CPU's tile runs decides the rounding, as it does in
 // BLAS.
@@ -88,22 +86,33 @@ void patches_multiply(const struct patches *patches, size_t n, const float *righ
     }
 }
 
-enum { TRANSPOSE_BLOCK = 16 };
+// Four by four, in vectors that every x86-64 CPU has whole.
+typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
 
-KERNEL static void transpose_block(const float *restrict a, size_t lda, float *restrict ret, size_t ldr)
+static inline void transpose_four(const float *restrict a, size_t lda, float *restrict ret, size_t ldr)
 {
-    for (size_t column = 0; column < TRANSPOSE_BLOCK; column++)
-        for (size_t row = 0; row < TRANSPOSE_BLOCK; row++)
-            ret[column * ldr + row] = a[row * lda + column];
+    const four row0 = *(const four *)a, row1 = *(const four *)(a + lda);
+    const four row2 = *(const four *)(a + 2 * lda), row3 = *(const four *)(a + 3 * lda);
+    const four low01 = __builtin_shufflevector(row0, row1, 0, 4, 1, 5);
+    const four low23 = __builtin_shufflevector(row2, row3, 0, 4, 1, 5);
+    const four high01 = __builtin_shufflevector(row0, row1, 2, 6, 3, 7);
+    const four high23 = __builtin_shufflevector(row2, row3, 2, 6, 3, 7);
+    *(four *)ret = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+    *(four *)(ret + ldr) = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+    *(four *)(ret + 2 * ldr) = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+    *(four *)(ret + 3 * ldr) = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
 }
+
+// Bands of this many rows fill whole cache lines of the result.
+enum { BAND = 16 };
 
 void patches_transpose(size_t n_rows, size_t n_columns, const float *a, size_t lda, float *ret, size_t ldr)
 {
-    const size_t block = TRANSPOSE_BLOCK;
-    size_t whole_rows = n_rows / block * block, whole_columns = n_columns / block * block;
-    for (size_t row = 0; row < whole_rows; row += block)
-        for (size_t column = 0; column < whole_columns; column += block)
-            transpose_block(a + row * lda + column, lda, ret + column * ldr + row, ldr);
+    const size_t whole_rows = n_rows - n_rows % 4, whole_columns = n_columns - n_columns % 4;
+    for (size_t band = 0; band < whole_rows; band += BAND)
+        for (size_t column = 0; column < whole_columns; column += 4)
+            for (size_t row = band; row < band + BAND && row < whole_rows; row += 4)
+                transpose_four(a + row * lda + column, lda, ret + column * ldr + row, ldr);
     for (size_t row = 0; row < n_rows; row++)
         for (size_t column = row < whole_rows ? whole_columns : 0; column < n_columns; column++)
             ret[column * ldr + row] = a[row * lda + column];
