@@ -284,6 +284,7 @@ static bool plan(struct rpc_call *call, struct batch *batch)
 
 static void start_batch(struct rpc_call *call, const struct batch *batch)
 {
+    tag_leaves(batch->tag);
     if (grpc_call_start_batch(batch->grpc, batch->ops, batch->n_ops, batch->tag, NULL) == GRPC_CALL_OK)
         return;
     // No tag would come; an empty batch, which is never refused, brings it, and the call goes.

@@ -29,6 +29,7 @@ static void *queue_main(void *argument)
             return NULL;
         if (event.type == GRPC_OP_COMPLETE) {
             struct rpc_tag *tag = event.tag;
+            tag_is_back(tag);
             tag->run(tag, event.success);
         }
     }

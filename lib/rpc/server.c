@@ -206,6 +206,7 @@ static void arm(struct arrival *arrival)
     struct rpc_server *server = arrival->server;
     grpc_call_details_init(&arrival->details);
     grpc_metadata_array_init(&arrival->metadata);
+    tag_leaves(&arrival->tag);
     if (grpc_server_request_call(server->grpc, &arrival->call, &arrival->details, &arrival->metadata,
                                  arrival->queue, arrival->queue, &arrival->tag) != GRPC_CALL_OK)
         disarm(server);
@@ -373,6 +374,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *server, int64_t grace_ms)
     health_set(server->health, false);
     health_stop(server->health);
     server->shutdown_tag.run = shutdown_tag;
+    tag_leaves(&server->shutdown_tag);
     grpc_server_shutdown_and_notify(server->grpc, runtime_queue(server->runtime, 0), &server->shutdown_tag);
     if (grace_ms > 0)
         wait_for_grace(server, grace_ms);

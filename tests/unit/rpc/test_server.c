@@ -136,9 +136,13 @@ Test(server, without_a_server_the_error_says_what_to_ask)
 Test(server, a_waiting_call_is_answered_soon_after_the_server_is_up)
 {
     echo_start(&echo, NULL, 2);
-    assert_answers();
+    struct watch before, watch;
+    begin(&before, PATH_ATTEND, &watch_attend, true);
+    send_join(before.call, 1);
+    cr_assert(wait_for_count(&echo.n_open, 1));
     echo.server = rpc_server_free(echo.server, 0);
-    struct watch watch;
+    cr_assert(watch_wait(&before, &before.n_closed, 1)); // so the loss of the connection is known
+    rpc_call_unref(before.call);
     begin(&watch, PATH_ATTEND, &watch_attend, true);
     rpc_call_receive(watch.call);
     send_join(watch.call, 9);
