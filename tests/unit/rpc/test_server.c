@@ -138,6 +138,7 @@ Test(server, a_waiting_call_is_answered_soon_after_the_server_is_up)
     echo_start(&echo, NULL, 2);
     struct watch before, watch;
     begin(&before, PATH_ATTEND, &watch_attend, true);
+    rpc_call_receive(before.call);
     send_join(before.call, 1);
     cr_assert(wait_for_count(&echo.n_open, 1));
     echo.server = rpc_server_free(echo.server, 0);
