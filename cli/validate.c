@@ -3,14 +3,24 @@
 #include "cli/command.h"
 #include "cli/experiment_file.h"
 #include "data/partition.h"
+#include "store/safetensors.h"
 #include <stdio.h>
 
-// Opens a part of `data:`; an error points at the key that names the file.
-static enum status open_files(const struct experiment *experiment, const struct data_files *files,
-                              const char *key, struct source **ret, struct error *error)
+// The file to start from must hold the model's tensors.
+static enum status check_weights(const struct experiment *experiment, const struct model *model,
+                                 struct error *error)
 {
-    enum status status = source_open(ret, &experiment->options.data.format, files, NULL, error);
-    return status == STATUS_OK ? STATUS_OK : error_point(error, experiment_mark(experiment, key), status);
+    const char *path = experiment->options.model.weights;
+    const struct layout *layout = model_layout(model);
+    if (!path)
+        return STATUS_OK;
+    cleanup_free float *values = memory_floats(layout->n_parameters);
+    if (!values)
+        return error_no_memory(error, layout->n_parameters * sizeof *values);
+    enum status status = safetensors_load(path, layout, values, error);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "model.weights"), status);
+    return STATUS_OK;
 }
 
 static enum status check_model(const struct experiment *experiment, const struct source_info *info,
@@ -20,15 +30,16 @@ static enum status check_model(const struct experiment *experiment, const struct
     struct model *model = NULL;
     struct bytes text = BYTES_INIT;
     TRY(experiment_model(experiment, &info->sample, info->n_outputs, info->target_type, &model, error));
+    enum status status = check_weights(experiment, model, error);
     shape_format(&info->sample, shape, sizeof shape);
     bytes_format(&text, "%zu training samples of shape %s, %zu %s\n", info->n_samples, shape, info->n_outputs,
                  info->target_type == TARGET_CLASS ? "classes" : "values to predict");
     model_describe(model, &text);
-    if (!text.failed)
+    if (!text.failed && status == STATUS_OK)
         fputs(text.data, stderr);
     bytes_release(&text);
     model_free(model);
-    return STATUS_OK;
+    return status;
 }
 
 static enum status check_partition(const struct experiment *experiment, struct source *source,
@@ -45,43 +56,37 @@ static enum status check_partition(const struct experiment *experiment, struct s
     return STATUS_OK;
 }
 
-// Test samples must be such as the model was built for.
-static enum status check_test(const struct experiment *experiment, const struct source_info *train,
+static enum status check_test(const struct experiment *experiment, const struct source *train,
                               struct error *error)
 {
     struct source *test = NULL;
-    char ours[128], theirs[128];
-    if (!experiment->options.data.has_test)
+    const struct data_options *data = &experiment->options.data;
+    if (!data->has_test)
         return STATUS_OK;
-    TRY(open_files(experiment, &experiment->options.data.test, "data.test.features", &test, error));
-    struct source_info info = *source_info(test);
+    enum status status = source_open_test(&test, train, &data->test, NULL, error);
     source_close(test);
-    if (shape_equal(&info.sample, &train->sample) && info.target_type == train->target_type &&
-        info.n_outputs <= train->n_outputs)
-        return STATUS_OK;
-    shape_format(&train->sample, ours, sizeof ours);
-    shape_format(&info.sample, theirs, sizeof theirs);
-    return error_at(
-        error, experiment_mark(experiment, "data.test"), STATUS_INVALID_ARGUMENT,
-        "the test samples (shape %s, %zu outputs) do not match the training samples (shape %s, %zu "
-        "outputs); name files of one dataset",
-        theirs, info.n_outputs, ours, train->n_outputs);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "data.test"), status);
+    return STATUS_OK;
 }
 
 static enum status check_data(const struct experiment *experiment, struct error *error)
 {
-    struct source *source = NULL;
+    struct source *train = NULL;
+    const struct data_options *data = &experiment->options.data;
     if (!experiment->options.has_data) {
         fputs("no data: whether the layers fit is seen once a learner brings its own\n", stderr);
         return STATUS_OK;
     }
-    TRY(open_files(experiment, &experiment->options.data.train, "data.train.features", &source, error));
-    enum status status = check_test(experiment, source_info(source), error);
+    enum status status = source_open(&train, &data->format, &data->train, NULL, error);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "data.train"), status);
+    status = check_test(experiment, train, error);
     if (status == STATUS_OK)
-        status = check_partition(experiment, source, error);
+        status = check_partition(experiment, train, error);
     if (status == STATUS_OK)
-        status = check_model(experiment, source_info(source), error);
-    source_close(source);
+        status = check_model(experiment, source_info(train), error);
+    source_close(train);
     return status;
 }
 

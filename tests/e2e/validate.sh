@@ -43,4 +43,5 @@ refused "digits-fedavg.yaml:" "$file" --set model.layers.2.dense.units=11
 refused "layer 3 (dense)" "$file" --set model.layers.2.dense.units=11
 refused "200 samples cannot be shared out among 201 learners" "$file" --set collaboration.learners=201
 refused "cannot open 'nope.gz'" "$file" --set data.train.features=nope.gz
-refused "do not match the training samples" "$file" --set data.test.features=demo-data/t10k-labels-idx1-ubyte.gz
+refused "name test data of the same kind" "$file" --set data.test.features=demo-data/t10k-labels-idx1-ubyte.gz
+refused "cannot open 'nope.safetensors'" "$file" --set model.weights=nope.safetensors
