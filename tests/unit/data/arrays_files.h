@@ -1,7 +1,7 @@
 // NumPy files for tests.
 #pragma once
 
-#include "data/files.h"
+#include "unit/data/files.h"
 
 // An NPY file of version 1 with this dictionary as its header.
 static inline void npy_bytes(struct bytes *ret, const char *dictionary, const void *data, size_t n)

@@ -29,6 +29,7 @@ static inline void put_file(const char *name, const void *data, size_t n)
 {
     char path[128];
     snprintf(path, sizeof path, "%s/%s", test_folder, name);
+    unlink(path); // ext4 flushes to disk when a file that was cut to nothing is closed
     FILE *file = fopen(path, "wb");
     cr_assert_not_null(file);
     cr_assert_eq(fwrite(data, 1, n, file), n);
