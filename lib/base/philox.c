@@ -1,4 +1,5 @@
 #include "base/philox.h"
+#include "base/kernel.h"
 #include <math.h>
 #include <string.h>
 
@@ -56,6 +57,52 @@ uint64_t random_u64(struct random *random)
 {
     uint64_t low = random_u32(random);
     return low | (uint64_t)random_u32(random) << 32;
+}
+
+enum { LANES = 16 };
+
+// philox4x32 over the `LANES` counters from {first, counter[1..3]} on; the words in the blocks' order.
+KERNEL static void philox_lanes(uint32_t first, const struct random *random, uint32_t *restrict ret)
+{
+    uint32_t c0[LANES], c1[LANES], c2[LANES], c3[LANES];
+    uint32_t k0 = random->key[0], k1 = random->key[1];
+    for (uint32_t i = 0; i < LANES; i++) {
+        c0[i] = first + i;
+        c1[i] = random->counter[1];
+        c2[i] = random->counter[2];
+        c3[i] = random->counter[3];
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < LANES; i++) {
+            uint64_t a = (uint64_t)c0[i] * 0xD2511F53u, b = (uint64_t)c2[i] * 0xCD9E8D57u;
+            c0[i] = (uint32_t)(b >> 32) ^ c1[i] ^ k0;
+            c1[i] = (uint32_t)b;
+            c2[i] = (uint32_t)(a >> 32) ^ c3[i] ^ k1;
+            c3[i] = (uint32_t)a;
+        }
+        k0 += 0x9E3779B9;
+        k1 += 0xBB67AE85;
+    }
+    for (int i = 0; i < LANES; i++) {
+        ret[4 * i] = c0[i];
+        ret[4 * i + 1] = c1[i];
+        ret[4 * i + 2] = c2[i];
+        ret[4 * i + 3] = c3[i];
+    }
+}
+
+void random_words(struct random *random, size_t n, uint32_t *ret)
+{
+    size_t i = 0;
+    while (i < n && random->n_left > 0)
+        ret[i++] = random_u32(random);
+    // Where the low counter would wrap, one block at a time carries into the next.
+    for (; n - i >= 4 * LANES && random->counter[0] < UINT32_MAX - LANES; i += 4 * LANES) {
+        philox_lanes(random->counter[0], random, ret + i);
+        random->counter[0] += LANES;
+    }
+    while (i < n)
+        ret[i++] = random_u32(random);
 }
 
 float random_float(struct random *random)

@@ -55,3 +55,20 @@ Test(philox, a_shuffle_is_a_permutation)
     for (int i = 0; i < 100; i++)
         cr_assert_eq(seen[items[i]]++, 0);
 }
+
+Test(philox, many_words_at_once_are_those_of_single_calls)
+{
+    const size_t counts[] = {0, 1, 3, 4, 63, 64, 65, 500};
+    for (int start = 0; start < 2; start++) {
+        struct random single = random_open((struct random_key){.seed = 9, .purpose = RANDOM_TEST}), many;
+        if (start == 1) // near the end of the low counter
+            single.counter[0] = UINT32_MAX - 40;
+        many = single;
+        for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+            uint32_t words[500];
+            random_words(&many, counts[i], words);
+            for (size_t j = 0; j < counts[i]; j++)
+                cr_assert_eq(words[j], random_u32(&single), "word %zu of %zu", j, counts[i]);
+        }
+    }
+}
