@@ -28,14 +28,25 @@ static enum status plan(const void *options, const struct shape *input, struct l
     return STATUS_OK;
 }
 
+enum { WORDS = 1024 };
+
+KERNEL static void compare(size_t n, const uint32_t *restrict words, uint32_t dropped, float kept,
+                           float *restrict factors)
+{
+    for (size_t i = 0; i < n; i++)
+        factors[i] = words[i] < dropped ? 0 : kept;
+}
+
 // 0 or 1 / (1 - rate) for each value.
 static void draw_factors(const struct layer_pass *pass, double rate, size_t n, float *factors)
 {
     struct random random = random_open(pass->key);
-    uint32_t dropped = (uint32_t)(rate * 0x1p32);
-    float kept = (float)(1 / (1 - rate));
-    for (size_t i = 0; i < n; i++)
-        factors[i] = random_u32(&random) < dropped ? 0 : kept;
+    uint32_t words[WORDS];
+    for (size_t i = 0; i < n; i += WORDS) {
+        size_t n_words = n - i < WORDS ? n - i : WORDS;
+        random_words(&random, n_words, words);
+        compare(n_words, words, (uint32_t)(rate * 0x1p32), (float)(1 / (1 - rate)), factors + i);
+    }
 }
 
 KERNEL static void multiply(size_t n, const float *restrict a, const float *restrict b, float *restrict ret)

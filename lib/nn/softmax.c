@@ -1,7 +1,14 @@
 // Over a sample's first dimension (all of a vector, the channels of an image), as PyTorch's Softmax(dim=1):
 // y_j = exp x_j / sum_k exp x_k; dx_j = y_j (dy_j - sum_k dy_k y_k). The largest x is taken off first.
+#include "base/kernel.h"
 #include "nn/activation.h"
 #include "nn/vector_math.h"
+
+KERNEL static void exponentiate(size_t n, float largest, float *restrict values)
+{
+    for (size_t j = 0; j < n; j++)
+        values[j] = vector_exp(values[j] - largest);
+}
 
 // Values at[0], at[stride], .. at[(n - 1) stride].
 static void normalize(size_t n, size_t stride, float *at)
@@ -10,10 +17,13 @@ static void normalize(size_t n, size_t stride, float *at)
     double sum = 0;
     for (size_t j = 1; j < n; j++)
         largest = at[j * stride] > largest ? at[j * stride] : largest;
-    for (size_t j = 0; j < n; j++) {
-        at[j * stride] = vector_exp(at[j * stride] - largest);
-        sum += at[j * stride];
-    }
+    if (stride == 1)
+        exponentiate(n, largest, at);
+    else
+        for (size_t j = 0; j < n; j++)
+            at[j * stride] = vector_exp(at[j * stride] - largest);
+    for (size_t j = 0; j < n; j++)
+        sum += (double)at[j * stride];
     float share = (float)(1 / sum);
     for (size_t j = 0; j < n; j++)
         at[j * stride] *= share;
