@@ -1,7 +1,6 @@
 #include "experiment/experiment.h"
 #include "base/memory.h"
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 
 enum { ARENA_BYTES_MAX = 64 << 20, KEY_BYTES = 256 };
@@ -47,15 +46,14 @@ static enum status check_layers(const struct experiment *experiment, struct erro
 static enum status check_participation(const struct experiment *experiment, struct error *error)
 {
     const struct collaboration_options *collaboration = &experiment->options.collaboration;
-    const struct participation_options *participation = &collaboration->participation;
-    int64_t most = (int64_t)ceil(participation->fraction * (double)collaboration->learners);
-    if (participation->minimum <= most)
+    int64_t minimum = collaboration->participation.minimum, learners = collaboration->learners;
+    if (minimum <= learners)
         return STATUS_OK;
-    return error_at(error, experiment_mark(experiment, "collaboration.participation.minimum"),
-                    STATUS_INVALID_ARGUMENT,
-                    "minimum '%" PRId64 "' must be at most %" PRId64 ", what a round selects of %" PRId64
-                    " learners; lower it, or raise fraction or learners",
-                    participation->minimum, most, collaboration->learners);
+    return error_at(
+        error, experiment_mark(experiment, "collaboration.participation.minimum"), STATUS_INVALID_ARGUMENT,
+        "minimum '%" PRId64 "' must be at most %" PRId64 ", the number of learners; lower it, or raise "
+        "learners",
+        minimum, learners);
 }
 
 static enum status check_stop(const struct experiment *experiment, struct error *error)

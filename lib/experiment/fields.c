@@ -25,13 +25,12 @@ static const struct field participation_fields[] = {
      .offset = offsetof(struct participation_options, minimum),
      .fallback = "0",
      .max = EXPERIMENT_LEARNERS_MAX,
-     .help =
-         "Summaries that a round needs at its deadline to be committed; 0: those of all that were selected"},
+     .help = "Summaries without which a round cannot commit, and learners that it selects at least; 0: one"},
     {.name = "deadline",
      .type = FIELD_DURATION,
      .offset = offsetof(struct participation_options, deadline_ms),
      .fallback = "0s",
-     .help = "How long a round waits for stragglers; 0s: as long as it takes"},
+     .help = "When a round stops waiting for stragglers, once it has its minimum; 0s: it waits for everyone"},
     {0},
 };
 

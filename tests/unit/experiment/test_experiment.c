@@ -219,12 +219,10 @@ Test(experiment, numbers_that_cannot_be_are_refused)
 Test(experiment, a_minimum_that_no_round_can_reach_is_refused)
 {
     refused(WHOLE, "collaboration.participation.minimum=11",
-            "--set: minimum '11' must be at most 10, what a round selects of 10 learners; lower it, or raise "
-            "fraction or learners");
-    refused(WHOLE, "collaboration.participation.fraction=0.5",
-            "x.yaml:19:43: minimum '8' must be at most 5, what a round selects of 10 learners; lower it, or "
-            "raise "
-            "fraction or learners");
+            "--set: minimum '11' must be at most 10, the number of learners; lower it, or raise learners");
+    refused(
+        WHOLE, "collaboration.learners=5",
+        "x.yaml:19:43: minimum '8' must be at most 5, the number of learners; lower it, or raise learners");
 }
 
 Test(experiment, a_stop_must_be_measurable)
