@@ -15,6 +15,8 @@ struct activation_kind {
     bool keeps_input;
     // Whether it passes about half of its input on, so that weights before it are drawn wider (He 2015).
     bool rectifies;
+    // Whether its output is a probability, so that a loss on logits behind it would be a mistake.
+    bool gives_probabilities;
     // values [batch, shape]: input on entry, output on return. NULL: the identity.
     void (*forward)(const void *options, size_t batch, const struct shape *shape, float *values);
     // gradient [batch, shape]: of the output on entry, of the input on return. `input` is NULL unless

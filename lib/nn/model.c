@@ -141,6 +141,20 @@ static enum status check_loss(const struct choice *loss, enum target_type target
                     targets == TARGET_CLASS ? "classes" : "values", names);
 }
 
+// A softmax before a loss that has one in it trains, slowly and to a worse model, and nothing else tells.
+static enum status check_logits(const struct model *model, const struct model_options *options,
+                                struct error *error)
+{
+    const struct model_layer *last = &model->layers[model->n_layers - 1];
+    if (!model->loss->probabilities || !last->activation || !last->activation->gives_probabilities)
+        return STATUS_OK;
+    return error_at(error, options->layers.choices[model->n_layers - 1].mark, STATUS_INVALID_ARGUMENT,
+                    "layer %zu (%s): activation '%s' does not fit before loss '%s', which takes logits and "
+                    "makes probabilities of them: leave the activation out",
+                    model->n_layers, last->kind->kind.name, last->activation->kind.name,
+                    model->loss->kind.name);
+}
+
 static enum status check_options(const struct model_options *options, const struct shape *input,
                                  struct error *error)
 {
@@ -167,7 +181,8 @@ static enum status build(struct model *model, const struct model_options *option
         return error_at(error, last->mark, STATUS_INVALID_ARGUMENT,
                         "no layer of the model has parameters to train: add one that does, such as dense");
     TRY(check_outputs(model, last, n_outputs, targets, error));
-    return check_loss(&options->loss, targets, error);
+    TRY(check_loss(&options->loss, targets, error));
+    return check_logits(model, options, error);
 }
 
 enum status model_new(struct model **ret, const struct model_options *options, const struct shape *input,

@@ -28,6 +28,7 @@ static void backward(const void *options, size_t batch, const struct shape *shap
 
 const struct activation_kind activation_sigmoid = {
     .kind = {.name = "sigmoid", .help = "1 / (1 + exp(-x))"},
+    .gives_probabilities = true,
     .forward = forward,
     .backward = backward,
 };

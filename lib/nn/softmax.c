@@ -57,6 +57,7 @@ static void backward(const void *options, size_t batch, const struct shape *shap
 
 const struct activation_kind activation_softmax = {
     .kind = {.name = "softmax", .help = "exp(x) over its sum, along a sample's first dimension"},
+    .gives_probabilities = true,
     .forward = forward,
     .backward = backward,
 };

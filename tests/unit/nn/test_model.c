@@ -63,6 +63,14 @@ static const struct {
      3,
      TARGET_VALUES,
      {"test.yaml:2:", "'cross_entropy'", "binary_cross_entropy, mse"}},
+    {"layers: [{dense: {units: 2, activation: softmax}}]\nloss: cross_entropy",
+     2,
+     TARGET_CLASS,
+     {"test.yaml:1:", "layer 1 (dense)", "'softmax'", "leave"}},
+    {"layers: [{dense: {units: 2}}, {activation: {function: sigmoid}}]\nloss: binary_cross_entropy",
+     2,
+     TARGET_VALUES,
+     {"layer 2 (activation)", "'sigmoid'", "'binary_cross_entropy'"}},
     {"layers: [flatten, dropout]", 6, TARGET_VALUES, {"no layer of the model has parameters", "dense"}},
     {"layers: [{dense: {units: 4}}, {conv2d: {filters: 2, kernel: 3}}]",
      2,
@@ -100,6 +108,13 @@ Test(model, refuses_empty_and_huge_samples)
                      STATUS_INVALID_ARGUMENT);
         kit_release(&kit);
     }
+}
+
+Test(model, probabilities_under_the_squared_error_are_fine)
+{
+    struct kit kit;
+    kit_model(&kit, "layers: [{dense: {units: 2, activation: sigmoid}}]\nloss: mse", row, 2, TARGET_VALUES);
+    kit_release(&kit);
 }
 
 Test(model, an_unknown_number_of_outputs_is_not_checked)
