@@ -1,5 +1,7 @@
 #include "cli/experiment_file.h"
 #include "base/memory.h"
+#include "data/partition.h"
+#include "store/safetensors.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -25,5 +27,85 @@ enum status experiment_file_load(struct experiment *ret, const char *path, const
     for (size_t i = 0; i < n; i++)
         memory_free((char *)rows[i].source);
     memory_free(rows);
+    return status;
+}
+
+// The file to start from must hold the model's tensors.
+static enum status check_weights(const struct experiment *experiment, const struct model *model,
+                                 struct error *error)
+{
+    const char *path = experiment->options.model.weights;
+    const struct layout *layout = model_layout(model);
+    if (!path)
+        return STATUS_OK;
+    cleanup_free float *values = memory_floats(layout->n_parameters);
+    if (!values)
+        return error_no_memory(error, layout->n_parameters * sizeof *values);
+    enum status status = safetensors_load(path, layout, values, error);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "model.weights"), status);
+    return STATUS_OK;
+}
+
+static enum status check_model(const struct experiment *experiment, const struct source_info *info,
+                               struct bytes *ret, struct error *error)
+{
+    char shape[128];
+    struct model *model = NULL;
+    TRY(experiment_model(experiment, &info->sample, info->n_outputs, info->target_type, &model, error));
+    enum status status = check_weights(experiment, model, error);
+    shape_format(&info->sample, shape, sizeof shape);
+    bytes_format(ret, "%zu training samples of shape %s, %zu %s\n", info->n_samples, shape, info->n_outputs,
+                 info->target_type == TARGET_CLASS ? "classes" : "values to predict");
+    model_describe(model, ret);
+    model_free(model);
+    return status;
+}
+
+static enum status check_partition(const struct experiment *experiment, struct source *source,
+                                   struct error *error)
+{
+    const struct experiment_options *options = &experiment->options;
+    struct partition partition = {0};
+    enum status status =
+        partition_new(&partition, &options->data.partition, source, (size_t)options->collaboration.learners,
+                      (uint64_t)options->seed, error);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "collaboration.learners"), status);
+    partition_release(&partition);
+    return STATUS_OK;
+}
+
+static enum status check_test(const struct experiment *experiment, const struct source *train,
+                              struct error *error)
+{
+    struct source *test = NULL;
+    const struct data_options *data = &experiment->options.data;
+    if (!data->has_test)
+        return STATUS_OK;
+    enum status status = source_open_test(&test, train, &data->test, NULL, error);
+    source_close(test);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "data.test"), status);
+    return STATUS_OK;
+}
+
+enum status experiment_file_check(const struct experiment *experiment, struct bytes *ret, struct error *error)
+{
+    struct source *train = NULL;
+    const struct data_options *data = &experiment->options.data;
+    if (!experiment->options.has_data) {
+        bytes_text(ret, "no data: whether the layers fit is seen once a learner brings its own\n");
+        return STATUS_OK;
+    }
+    enum status status = source_open(&train, &data->format, &data->train, NULL, error);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "data.train"), status);
+    status = check_test(experiment, train, error);
+    if (status == STATUS_OK)
+        status = check_partition(experiment, train, error);
+    if (status == STATUS_OK)
+        status = check_model(experiment, source_info(train), ret, error);
+    source_close(train);
     return status;
 }

@@ -7,3 +7,8 @@
 // `sets` are the --set options, later ones winning; `seed` (when not negative) is --seed and wins over all.
 enum status experiment_file_load(struct experiment *ret, const char *path, const struct texts *sets,
                                  int64_t seed, struct error *error);
+
+// Opens the experiment's data, if it names any, and checks that samples can be shared out and fit the layers.
+// Appends what the model looks like.
+enum status experiment_file_check(const struct experiment *experiment, struct bytes *ret,
+                                  struct error *error);

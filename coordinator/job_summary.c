@@ -112,6 +112,8 @@ static void event_accepted(struct job *job, const struct job_upload *upload)
     snprintf(accepted->learner, sizeof accepted->learner, "%s", upload->header.learner);
     accepted->weight = upload->report.weight;
     accepted->seconds = (double)(clock_monotonic_ns() - job->slots[upload->slot].assigned_ns) * 1e-9;
+    accepted->train_seconds = upload->header.train_seconds;
+    accepted->fetch_seconds = upload->header.fetch_seconds;
     accepted->metrics_count = upload->header.metrics_count;
     memcpy(accepted->metrics, upload->header.metrics, sizeof accepted->metrics);
     events_add(job->events, &event);

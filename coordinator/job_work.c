@@ -54,16 +54,17 @@ static enum status load_test(const struct job *job, struct prepared *ret, struct
     const struct experiment_options *options = &job->experiment.options;
     if (!options->has_data || !options->data.has_test || !job->coordinator->options->read_data)
         return STATUS_OK;
-    struct source *source = NULL;
-    TRY(source_open(&source, &options->data.format, &options->data.test, NULL, error));
-    enum status status = STATUS_OK;
-    if (!shape_equal(&source_info(source)->sample, model_input(ret->model)))
+    struct source *train = NULL, *test = NULL;
+    TRY(source_open(&train, &options->data.format, &options->data.train, NULL, error));
+    enum status status = source_open_test(&test, train, &options->data.test, NULL, error);
+    if (status == STATUS_OK && !shape_equal(&source_info(test)->sample, model_input(ret->model)))
         status = error_set(error, STATUS_INVALID_ARGUMENT,
                            "the test samples of '%s' are not shaped like the learners'; check data.test",
                            options->data.test.features);
     if (status == STATUS_OK)
-        status = source_read(source, NULL, 0, &ret->test.dataset, error);
-    source_close(source);
+        status = source_read(test, NULL, 0, &ret->test.dataset, error);
+    source_close(test);
+    source_close(train);
     if (status == STATUS_OK)
         status = workspace_new(&ret->test.workspace, ret->model, EVALUATION_BATCH, false, error);
     ret->test.present = status == STATUS_OK;

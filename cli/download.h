@@ -1,0 +1,10 @@
+// A committed model from a coordinator into a safetensors file, checked against the hash that the coordinator
+// announced.
+#pragma once
+
+#include "base/sha256.h"
+#include "rpc/rpc.h"
+
+// `round` UINT32_MAX: the last committed. Written aside and renamed. `ret_sha256` is the file's, in hex.
+enum status download_model(struct rpc_channel *channel, const char *experiment_id, uint32_t round,
+                           const char *path, char ret_sha256[SHA256_HEX_BYTES], struct error *error);

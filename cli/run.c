@@ -1,0 +1,363 @@
+// cohort run: an experiment from one file, on this machine, with a real coordinator and real learners.
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "cli/command.h"
+#include "cli/download.h"
+#include "cli/experiment_file.h"
+#include "cli/local.h"
+#include "cli/watch_run.h"
+#include "nn/blas.h"
+#include <math.h>
+#include <pb_decode.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50 };
+
+struct session {
+    struct experiment experiment;
+    struct bytes yaml, shapes; // resolved; what the model looks like
+    char *folder, *logs;
+    uint32_t n_learners, n_processes;
+    bool quiet;
+    int64_t started_ns;
+    struct processes processes;
+    struct rpc_runtime *runtime;
+    struct rpc_channel *channel;
+    struct run *run;
+    struct progress *progress;
+    char experiment_id[64];
+    bool cancelled;
+};
+
+// ---- before anything starts
+// ----------------------------------------------------------------------------------------
+
+static char *default_folder(const char *name)
+{
+    char time_text[32];
+    time_t now = time(NULL);
+    struct tm parts;
+    strftime(time_text, sizeof time_text, "%Y%m%d-%H%M%S", localtime_r(&now, &parts));
+    char *folder = memory_format("runs/%s-%s", name, time_text);
+    for (unsigned int n = 2; folder && file_exists(folder); n++) {
+        memory_free(folder);
+        folder = memory_format("runs/%s-%s-%u", name, time_text, n);
+    }
+    return folder;
+}
+
+static enum status make_folder(struct session *session, const char *out, struct error *error)
+{
+    session->folder = out ? memory_copy_text(out) : default_folder(session->experiment.options.name);
+    session->logs = session->folder ? file_join(session->folder, "logs") : NULL;
+    cleanup_free char *path = session->folder ? file_join(session->folder, "experiment.yaml") : NULL;
+    if (!session->logs || !path)
+        return error_no_memory(error, 4096);
+    TRY(file_make_folder(session->folder, error));
+    TRY(file_make_folder(session->logs, error));
+    TRY(file_write(path, session->yaml.data, session->yaml.n, false, error));
+    return run_open(&session->run, session->folder, error);
+}
+
+static enum status read_experiment(struct session *session, const char *path, const struct texts *sets,
+                                   int64_t seed, struct error *error)
+{
+    TRY(experiment_file_load(&session->experiment, path, sets, seed, error));
+    if (!session->experiment.options.has_data)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "%s: 'data' is missing; `cohort run` shares it out among the learners", path);
+    TRY(experiment_file_check(&session->experiment, &session->shapes, error));
+    experiment_dump(&session->experiment, &session->yaml);
+    return session->yaml.failed || session->shapes.failed ? error_no_memory(error, session->yaml.n)
+                                                          : STATUS_OK;
+}
+
+// ---- the experiment
+// ------------------------------------------------------------------------------------------------
+
+static enum status start_processes(struct session *session, struct error *error)
+{
+    char address[256];
+    TRY(processes_open(&session->processes, session->logs, error));
+    TRY(local_start_coordinator(&session->processes, address, sizeof address, error));
+    TRY(local_start_learners(&session->processes, address, session->n_learners, session->n_processes, error));
+    TRY(rpc_runtime_new(&session->runtime, 1, error));
+    return rpc_channel_new(&session->channel, session->runtime, address, error);
+}
+
+static enum status create(struct session *session, struct error *error)
+{
+    cohort_v1_CreateExperimentRequest request = cohort_v1_CreateExperimentRequest_init_zero;
+    cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
+    request.yaml = session->yaml.data;
+    TRY(rpc_unary(session->channel, "/cohort.v1.Coordinator/CreateExperiment", CALL_TIMEOUT_MS,
+                  cohort_v1_CreateExperimentRequest_fields, &request,
+                  cohort_v1_CreateExperimentResponse_fields, &response, error));
+    snprintf(session->experiment_id, sizeof session->experiment_id, "%s", response.experiment.id);
+    pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
+    return STATUS_OK;
+}
+
+static void cancel(struct session *session)
+{
+    cohort_v1_CancelExperimentRequest request = cohort_v1_CancelExperimentRequest_init_zero;
+    cohort_v1_CancelExperimentResponse response = cohort_v1_CancelExperimentResponse_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", session->experiment_id);
+    snprintf(request.message, sizeof request.message, "interrupted");
+    session->cancelled = true;
+    rpc_unary(session->channel, "/cohort.v1.Coordinator/CancelExperiment", CALL_TIMEOUT_MS,
+              cohort_v1_CancelExperimentRequest_fields, &request, cohort_v1_CancelExperimentResponse_fields,
+              &response, NULL);
+}
+
+// A stop that was asked for: the first cancels the experiment, the second ends this program at once.
+static bool stop_asked_for(void)
+{
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    return sigtimedwait(&both, NULL, &(struct timespec){0}) > 0;
+}
+
+static enum status follow(struct session *session, struct error *error)
+{
+    struct run_watch *watch = NULL;
+    const struct run_watch_options options = {.channel = session->channel,
+                                              .experiment_id = session->experiment_id,
+                                              .evaluated = session->experiment.options.data.has_test,
+                                              .run = session->run,
+                                              .progress = session->progress};
+    TRY(run_watch_new(&watch, &options, error));
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && !run_watch_wait(watch, LOOK_MS)) {
+        if (stop_asked_for()) {
+            if (session->cancelled)
+                status = error_set(error, STATUS_CANCELLED, "stopped");
+            else
+                cancel(session);
+        }
+        if (status == STATUS_OK)
+            status = processes_check(&session->processes, error);
+    }
+    if (status == STATUS_OK)
+        status = run_watch_status(watch, error);
+    run_watch_free(watch);
+    return status;
+}
+
+// ---- the result
+// ----------------------------------------------------------------------------------------------------
+
+static uint64_t learner_peak(struct session *session)
+{
+    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
+    cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
+    uint64_t peak = 0;
+    if (rpc_unary(session->channel, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
+                  cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
+                  &response, NULL) != STATUS_OK)
+        return 0;
+    for (pb_size_t i = 0; i < response.learners_count; i++)
+        if (response.learners[i].peak_rss_bytes > peak)
+            peak = response.learners[i].peak_rss_bytes;
+    pb_release(cohort_v1_ListLearnersResponse_fields, &response);
+    return peak;
+}
+
+static double metric_of(const cohort_v1_Experiment *experiment, const char *name)
+{
+    for (pb_size_t i = 0; i < experiment->metrics_count; i++)
+        if (strcmp(experiment->metrics[i].name, name) == 0)
+            return experiment->metrics[i].value;
+    return NAN;
+}
+
+static const char *status_of(const cohort_v1_Experiment *experiment)
+{
+    switch (experiment->state) {
+    case cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED:
+        return experiment->round < experiment->rounds ? "stopped_early" : "completed";
+    case cohort_v1_ExperimentState_EXPERIMENT_STATE_CANCELLED:
+        return "cancelled";
+    default:
+        return "failed";
+    }
+}
+
+static enum status fetch_model(struct session *session, char ret_sha256[SHA256_HEX_BYTES],
+                               struct error *error)
+{
+    cleanup_free char *path = file_join(session->folder, "model.safetensors");
+    if (!path)
+        return error_no_memory(error, strlen(session->folder));
+    return download_model(session->channel, session->experiment_id, UINT32_MAX, path, ret_sha256, error);
+}
+
+static enum status outcome_of(const cohort_v1_Experiment *experiment, struct error *error)
+{
+    switch (experiment->state) {
+    case cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED:
+        return STATUS_OK;
+    case cohort_v1_ExperimentState_EXPERIMENT_STATE_CANCELLED:
+        return error_set(error, STATUS_CANCELLED, "experiment '%s' was cancelled: %s", experiment->id,
+                         experiment->message);
+    default:
+        return error_set(error, STATUS_ABORTED, "experiment '%s' failed: %s", experiment->id,
+                         experiment->message);
+    }
+}
+
+static enum status write_results(struct session *session, const cohort_v1_Experiment *experiment,
+                                 struct error *error)
+{
+    char sha256[SHA256_HEX_BYTES] = "", blas[128];
+    blas_describe(blas, sizeof blas);
+    if (experiment->round > 0)
+        TRY(fetch_model(session, sha256, error));
+    const struct run_summary summary = {
+        .experiment = experiment->name,
+        .seed = (uint64_t)session->experiment.options.seed,
+        .rounds = experiment->round,
+        .status = status_of(experiment),
+        .message = *experiment->message ? experiment->message : NULL,
+        .test_accuracy = metric_of(experiment, "test_accuracy"),
+        .test_loss = metric_of(experiment, "test_loss"),
+        .train_loss = metric_of(experiment, "train_loss"),
+        .wall_seconds = (double)(clock_monotonic_ns() - session->started_ns) * 1e-9,
+        .bytes_up = experiment->bytes_up,
+        .bytes_down = experiment->bytes_down,
+        .model_parameters = experiment->model_parameters,
+        .model_sha256 = sha256,
+        .coordinator_peak_rss = experiment->coordinator_peak_rss_bytes,
+        .learner_peak_rss = learner_peak(session),
+        .blas = blas,
+        .learners = session->n_learners,
+        .processes = session->n_processes,
+        .version = COHORT_VERSION,
+        .summaries_rejected = experiment->summaries_rejected,
+    };
+    TRY(run_finish(session->run, &summary, session->yaml.data, session->shapes.data, error));
+    progress_finish(session->progress, &summary, session->folder);
+    return STATUS_OK;
+}
+
+static enum status finish(struct session *session, struct error *error)
+{
+    cohort_v1_GetExperimentRequest request = cohort_v1_GetExperimentRequest_init_zero;
+    cohort_v1_GetExperimentResponse response = cohort_v1_GetExperimentResponse_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", session->experiment_id);
+    TRY(rpc_unary(session->channel, "/cohort.v1.Coordinator/GetExperiment", CALL_TIMEOUT_MS,
+                  cohort_v1_GetExperimentRequest_fields, &request, cohort_v1_GetExperimentResponse_fields,
+                  &response, error));
+    enum status status = write_results(session, &response.experiment, error);
+    if (status == STATUS_OK)
+        status = outcome_of(&response.experiment, error);
+    pb_release(cohort_v1_GetExperimentResponse_fields, &response);
+    return status;
+}
+
+// ---- the command
+// ---------------------------------------------------------------------------------------------------
+
+static enum status run_experiment(struct session *session, struct error *error)
+{
+    const struct progress_options progress = {
+        .out = stdout,
+        .live = isatty(STDOUT_FILENO),
+        .quiet = session->quiet,
+        .rounds = (uint32_t)session->experiment.options.collaboration.rounds,
+        .learners = session->n_learners,
+        .experiment = session->experiment.options.name,
+    };
+    TRY(progress_new(&session->progress, &progress, error));
+    progress_note(session->progress, "starting %u learners in %u processes", session->n_learners,
+                  session->n_processes);
+    TRY(start_processes(session, error));
+    TRY(create(session, error));
+    TRY(follow(session, error));
+    return finish(session, error);
+}
+
+static void session_release(struct session *session)
+{
+    if (session->channel)
+        rpc_channel_free(session->channel);
+    processes_stop(&session->processes, STOP_GRACE_MS);
+    if (session->runtime)
+        rpc_runtime_free(session->runtime);
+    progress_free(session->progress);
+    run_free(session->run);
+    bytes_release(&session->yaml);
+    bytes_release(&session->shapes);
+    experiment_release(&session->experiment);
+    memory_free(session->folder);
+    memory_free(session->logs);
+}
+
+static enum status choose_processes(struct session *session, int64_t wanted, struct error *error)
+{
+    session->n_learners = (uint32_t)session->experiment.options.collaboration.learners;
+    session->n_processes = wanted ? (uint32_t)wanted : local_n_processes(session->n_learners);
+    if (wanted > session->n_learners)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "--processes %lld is more than the experiment's %u learners; give at most one a learner",
+            (long long)wanted, session->n_learners);
+    return STATUS_OK;
+}
+
+static enum status run(const struct command *command, int argc, char **argv, struct error *error)
+{
+    struct session session = {.started_ns = clock_monotonic_ns()};
+    struct texts words = {0}, sets = {0};
+    const char *out = NULL;
+    int64_t processes = 0, seed = -1;
+    const struct argument table[] = {
+        {"--out", ARGUMENT_TEXT, &out, "DIR", "folder for the results (default runs/NAME-TIME)"},
+        {"--processes", ARGUMENT_COUNT, &processes, "N",
+         "processes that host the learners (default one each, up to 8 a core)"},
+        {"--seed", ARGUMENT_COUNT, &seed, "N", "override the experiment's seed"},
+        {"--set", ARGUMENT_TEXTS, &sets, "KEY.PATH=VALUE", "override an option; may be given several times"},
+        {"--quiet", ARGUMENT_FLAG, &session.quiet, NULL, "print nothing but errors"},
+        {0},
+    };
+    if (arguments_want_help(argc, argv)) {
+        command_help(command, table);
+        return STATUS_OK;
+    }
+    enum status status = arguments_read(table, argc, argv, &words, 1, error);
+    if (status == STATUS_OK && words.n == 0)
+        status = error_set(error, STATUS_INVALID_ARGUMENT, "an experiment's file is needed; usage: %s",
+                           command->usage);
+    if (status == STATUS_OK)
+        status = read_experiment(&session, words.items[0], &sets, seed, error);
+    if (status == STATUS_OK)
+        status = choose_processes(&session, processes, error);
+    if (status == STATUS_OK)
+        status = make_folder(&session, out, error);
+    if (status == STATUS_OK) {
+        stop_block();
+        status = run_experiment(&session, error);
+    }
+    session_release(&session);
+    memory_free(words.items);
+    memory_free(sets.items);
+    return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .usage = "cohort run FILE [--out DIR] [--processes N] [--seed N] [--set KEY.PATH=VALUE]... [--quiet]",
+    .help = "Trains an experiment's model with a coordinator and learners as processes on this machine",
+    .details =
+        "The folder holds experiment.yaml (resolved), metrics.jsonl, summary.json, model.safetensors,\n"
+        "report.html and logs/.\n",
+    .run = run,
+};

@@ -1,0 +1,184 @@
+// A learner's control stream: joining, staying, coming back.
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/philox.h"
+#include "learner/host.h"
+#include <pb_decode.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { RETRY_LEAST_MS = 50 };
+
+int64_t learner_backoff_ms(const struct learner *learner, unsigned int n)
+{
+    int64_t most_ms = learner->host->options->retry_most_ms, ms = RETRY_LEAST_MS;
+    while (n-- && ms < most_ms)
+        ms *= 2;
+    struct random random = random_open((struct random_key){.seed = learner->incarnation ^ (uintptr_t)learner,
+                                                           .step = (uint32_t)clock_monotonic_ms(),
+                                                           .purpose = RANDOM_JITTER});
+    ms = ms < most_ms ? ms : most_ms;
+    return ms / 2 + random_below(&random, (uint32_t)(ms / 2 + 1));
+}
+
+void learner_send(struct learner *learner, const cohort_v1_AttendRequest *message)
+{
+    if (learner->call &&
+        rpc_call_send(learner->call, cohort_v1_AttendRequest_fields, message, NULL) != STATUS_OK)
+        rpc_call_cancel(learner->call);
+}
+
+// ---- what the coordinator says
+// -------------------------------------------------------------------------------------
+
+static void welcomed(struct learner *learner, const cohort_v1_Welcome *welcome)
+{
+    learner->joined = true;
+    learner->n_attempts = 0;
+    learner->heartbeat_ms = welcome->heartbeat_ms > 0 ? welcome->heartbeat_ms : 5000;
+    learner->heartbeat_at_ms = clock_monotonic_ms() + learner->heartbeat_ms;
+    log_info("joined", LOG_S("learner", learner->name),
+             LOG_S("coordinator", learner->host->options->coordinator));
+    host_wake_timer(learner->host);
+}
+
+static void turned_away(struct learner *learner, const cohort_v1_Dismiss *dismiss)
+{
+    struct host *host = learner->host;
+    learner->stopped = true;
+    host->n_stopped++;
+    log_error("turned away", LOG_S("learner", learner->name), LOG_S("reason", dismiss->message));
+    snprintf(host->message, sizeof host->message, "learner '%s' was turned away: %.400s", learner->name,
+             dismiss->message);
+}
+
+static void dismissed(struct learner *learner, const cohort_v1_Dismiss *dismiss)
+{
+    if (!*dismiss->experiment_id) {
+        turned_away(learner, dismiss);
+        return;
+    }
+    if (!learner->study || strcmp(learner->study->id, dismiss->experiment_id) != 0)
+        return;
+    learner_withdraw(learner);
+    learner->dismissed = true;
+    learner_go_on(learner);
+}
+
+static void withdrawn(struct learner *learner, const cohort_v1_Withdraw *withdraw)
+{
+    if (learner->assigned && learner->assignment.round == withdraw->round &&
+        strcmp(learner->assignment.experiment_id, withdraw->experiment_id) == 0)
+        learner_withdraw(learner);
+}
+
+static void handle(struct learner *learner, const cohort_v1_AttendResponse *message)
+{
+    switch (message->which_event) {
+    case cohort_v1_AttendResponse_welcome_tag:
+        welcomed(learner, &message->event.welcome);
+        break;
+    case cohort_v1_AttendResponse_enrol_tag:
+        learner_enrol(learner, &message->event.enrol);
+        break;
+    case cohort_v1_AttendResponse_assignment_tag:
+        learner_assign(learner, &message->event.assignment);
+        break;
+    case cohort_v1_AttendResponse_withdraw_tag:
+        withdrawn(learner, &message->event.withdraw);
+        break;
+    case cohort_v1_AttendResponse_dismiss_tag:
+        dismissed(learner, &message->event.dismiss);
+        break;
+    default: // of a newer coordinator: ignored
+        break;
+    }
+}
+
+// ---- the stream
+// ----------------------------------------------------------------------------------------------------
+
+static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct learner *learner = user;
+    cohort_v1_AttendResponse response = cohort_v1_AttendResponse_init_zero;
+    struct error error = ERROR_INIT;
+    if (rpc_message_decode(message, cohort_v1_AttendResponse_fields, &response, &error) != STATUS_OK) {
+        log_warn("the coordinator sent something unreadable", LOG_S("error", error.message));
+        rpc_call_cancel(call);
+        return;
+    }
+    pthread_mutex_lock(&learner->host->lock);
+    if (learner->call == call)
+        handle(learner, &response);
+    pthread_mutex_unlock(&learner->host->lock);
+    pb_release(cohort_v1_AttendResponse_fields, &response);
+    rpc_call_receive(call);
+}
+
+static void attend_closed(struct rpc_call *call, enum status status, const char *message, void *user)
+{
+    struct learner *learner = user;
+    struct host *host = learner->host;
+    pthread_mutex_lock(&host->lock);
+    if (learner->joined || learner->n_attempts == 3)
+        log_warn(learner->joined ? "connection lost" : "cannot reach the coordinator",
+                 LOG_S("learner", learner->name), LOG_S("status", status_name(status)),
+                 LOG_S("error", message));
+    learner->joined = false;
+    learner->call = rpc_call_unref(learner->call);
+    learner->connect_at_ms = learner->stopped || host->ending
+                                 ? INT64_MAX
+                                 : clock_monotonic_ms() + learner_backoff_ms(learner, learner->n_attempts++);
+    pthread_cond_broadcast(&host->changed);
+    pthread_mutex_unlock(&host->lock);
+}
+
+static const struct rpc_events attend_events = {.message = attend_message, .closed = attend_closed};
+
+void learner_connect(struct learner *learner)
+{
+    struct host *host = learner->host;
+    struct error error = ERROR_INIT;
+    cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    request.which_event = cohort_v1_AttendRequest_join_tag;
+    cohort_v1_Join *join = &request.event.join;
+    snprintf(join->learner, sizeof join->learner, "%s", learner->name);
+    join->incarnation = learner->incarnation;
+    join->protocol_version = 1;
+    join->local = host->options->use_experiment_data;
+    snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
+    if (host->options->listen)
+        snprintf(join->address, sizeof join->address, "%s", host->options->listen);
+    learner->connect_at_ms = INT64_MAX;
+    if (rpc_call_start(&learner->call, host->channel, "/cohort.v1.Exchange/Attend", 0, true, &attend_events,
+                       learner, &error) != STATUS_OK) {
+        log_warn("cannot attend", LOG_S("learner", learner->name), LOG_S("error", error.message));
+        learner->connect_at_ms = clock_monotonic_ms() + learner_backoff_ms(learner, learner->n_attempts++);
+        return;
+    }
+    rpc_call_receive(learner->call);
+    learner_send(learner, &request);
+}
+
+void learner_heartbeat(struct learner *learner)
+{
+    cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    request.which_event = cohort_v1_AttendRequest_heartbeat_tag;
+    request.event.heartbeat.peak_rss_bytes = memory_peak_rss();
+    learner_send(learner, &request);
+    learner->heartbeat_at_ms = clock_monotonic_ms() + learner->heartbeat_ms;
+}
+
+void learner_farewell(struct learner *learner)
+{
+    cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    if (!learner->call)
+        return;
+    request.which_event = cohort_v1_AttendRequest_leave_tag;
+    snprintf(request.event.leave.message, sizeof request.event.leave.message, "stopped");
+    learner_send(learner, &request);
+    if (learner->call)
+        rpc_call_end(learner->call);
+}

@@ -1,0 +1,120 @@
+// A learner's process: one connection, a pool that trains, and the learners that it hosts.
+//
+// One lock guards all control state; data is loaded and models are trained in the pool, outside of it. Chunks
+// are copied on the queue thread.
+#pragma once
+
+#include "base/pool.h"
+#include "cohort/v1/exchange.pb.h"
+#include "learner/options.h"
+#include "learner/study.h"
+#include "rpc/rpc.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct host;
+
+// What a hosted learner is busy with; it does one thing at a time.
+enum activity {
+    ACTIVITY_NONE,
+    ACTIVITY_LOADING,  // data and model of an experiment, in the pool
+    ACTIVITY_FETCHING, // the round's model
+    ACTIVITY_TRAINING, // in the pool
+    ACTIVITY_PAUSING,  // a simulated delay, or before trying again: until due_ms
+    ACTIVITY_SUBMITTING,
+    ACTIVITY_SERVING, // a Predict or Evaluate, in the pool
+};
+
+struct learner {
+    struct host *host;
+    char name[64];
+    uint64_t incarnation;
+
+    // The control stream (attend.c).
+    struct rpc_call *call;   // NULL between connections
+    int64_t connect_at_ms;   // INT64_MAX: not wanted
+    unsigned int n_attempts; // since the last success
+    int64_t heartbeat_ms, heartbeat_at_ms;
+    bool joined, stopped; // stopped: turned away for good
+
+    // The experiment that it is enrolled in (enrolment.c).
+    char *enrol_yaml; // waiting to be loaded, with what follows
+    char enrol_id[64];
+    uint32_t index, n_learners;
+    struct study *study; // NULL: none
+    struct dataset dataset;
+    struct part part;
+    bool loaded;
+
+    // The round (step.c).
+    cohort_v1_Assignment assignment;
+    bool assigned, dismissed; // dismissed: the experiment is over; forgotten once idle
+    atomic_ulong generation;  // counts assignments and withdrawals: work begun under an older one is dropped
+    float *parameters;        // [n_parameters]; after training, the summary of round `kept_round`
+    uint32_t round;           // that `parameters` belong to; 0: none
+    uint32_t kept_round;      // 0: no summary is kept
+    struct {
+        uint64_t weight;
+        double train_loss, train_accuracy, train_seconds, fetch_seconds;
+    } result;
+    enum activity activity;
+    enum activity after_pause; // what to go on with
+    int64_t due_ms;
+    unsigned int n_retries;
+    struct learner *next_waiting; // for the same fetch
+    int64_t fetch_started_ns;
+    struct pool_job job;
+    struct submission *submission;
+    struct serving *serving;
+};
+
+struct host {
+    const struct learner_options *options;
+    struct rpc_runtime *runtime;
+    struct rpc_channel *channel;
+    struct pool *pool;
+    pthread_mutex_t lock; // guards all below and in the learners, but what their present activity owns
+    pthread_cond_t changed;
+    struct study *studies;
+    size_t n_learners, n_stopped;
+    struct learner *learners; // [n_learners]
+    bool ending;
+    char message[512]; // why the last learner was turned away
+    pthread_t timer;
+    bool timing;
+};
+
+enum status host_new(struct host **ret, const struct learner_options *options, struct rpc_runtime *runtime,
+                     struct error *error);
+// Begins to attend.
+void host_start(struct host *host);
+// Says good-bye for all learners and lets work under way end. The server must have been freed.
+struct host *host_free(struct host *host);
+void host_wake_timer(struct host *host);
+struct rpc_service learner_service(struct host *host);
+
+// ---- under the lock
+// ------------------------------------------------------------------------------------------------
+
+void learner_connect(struct learner *learner); // attend.c
+void learner_heartbeat(struct learner *learner);
+void learner_send(struct learner *learner, const cohort_v1_AttendRequest *message);
+void learner_farewell(struct learner *learner);
+
+void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol); // enrolment.c
+void learner_load(struct learner *learner);                                // what it was enrolled in; idle
+void learner_leave_study(struct learner *learner);                         // forgets the experiment; idle
+
+void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignment); // step.c
+void learner_withdraw(struct learner *learner);
+// Goes on with whatever is due now that the learner is idle. Called whenever an activity ended.
+void learner_go_on(struct learner *learner);
+void learner_fetched(struct learner *learner);
+void learner_pause(struct learner *learner, int64_t ms, enum activity then);
+
+void learner_submit(struct learner *learner); // submit.c
+void learner_cancel_submission(struct learner *learner);
+
+// A pause before attempt `n`, doubling from 50 ms to `most_ms`, with jitter of one half.
+int64_t learner_backoff_ms(const struct learner *learner, unsigned int n);

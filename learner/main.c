@@ -1,0 +1,89 @@
+// cohort-learner: attends a coordinator's experiments with its own data until it is told to stop.
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "config/program.h"
+#include "learner/host.h"
+#include "nn/blas.h"
+#include <stdio.h>
+#include <string.h>
+
+struct service {
+    struct learner_options options;
+    struct program_arguments arguments;
+    struct rpc_runtime *runtime;
+    struct rpc_server *server; // NULL: its own service is not offered
+    struct host *host;
+};
+
+static enum status offer_service(struct service *service, struct error *error)
+{
+    const struct rpc_service services[] = {learner_service(service->host)};
+    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    int port = 0;
+    TRY(rpc_server_new(&service->server, service->runtime, &options, error));
+    TRY(rpc_server_listen(service->server, service->options.listen, &port, error));
+    TRY(rpc_server_start(service->server, error));
+    log_info("listening", LOG_S("address", service->options.listen), LOG_I("port", port));
+    return STATUS_OK;
+}
+
+static enum status start(struct service *service, struct error *error)
+{
+    TRY(rpc_runtime_new(&service->runtime, 1, error));
+    TRY(host_new(&service->host, &service->options, service->runtime, error));
+    if (service->options.listen)
+        TRY(offer_service(service, error));
+    host_start(service->host);
+    program_announce(&service->arguments, service->options.coordinator);
+    return STATUS_OK;
+}
+
+static enum status serve(struct service *service, struct error *error)
+{
+    enum status status = start(service, error);
+    if (status == STATUS_OK) {
+        int number = stop_wait();
+        log_info("draining", LOG_S("signal", strsignal(number)));
+        if (*service->host->message)
+            status = error_set(error, STATUS_FAILED_PRECONDITION, "%s", service->host->message);
+    }
+    if (service->server)
+        rpc_server_free(service->server, 0);
+    host_free(service->host);
+    if (service->runtime)
+        rpc_runtime_free(service->runtime);
+    log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct service service = {0};
+    struct settings settings = SETTINGS_INIT;
+    struct error error = ERROR_INIT;
+    bool done = false;
+    const struct program program = {
+        .name = "cohort-learner",
+        .about =
+            "trains on its own data and exchanges parameter summaries with others through a coordinator.",
+        .prefix = "COHORT",
+        .fields = learner_fields,
+        .target = &service.options,
+    };
+    stop_block();
+    memory_tune_for_streams();
+    blas_open();
+    enum status status = program_open(&program, argc, argv, &settings, &service.arguments, &done, &error);
+    if (status == STATUS_OK && !done) {
+        if (service.arguments.end_with_parent)
+            stop_with_parent();
+        log_open(program.name, (enum log_level)service.options.log.level,
+                 (enum log_format)service.options.log.format);
+        status = serve(&service, &error);
+    }
+    if (status != STATUS_OK)
+        fprintf(stderr, "%s: %s\n", program.name, error.message);
+    program_close(&settings, &service.arguments);
+    return status_exit_code(status);
+}

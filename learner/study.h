@@ -1,0 +1,52 @@
+// An experiment as the learners of this process share it: its model, the round's parameters fetched once for
+// all, trainers one a thread. Under the host's lock unless said otherwise.
+#pragma once
+
+#include "experiment/experiment.h"
+#include "rpc/rpc.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct host;
+struct learner;
+struct fetch;
+
+struct study {
+    struct study *next;
+    struct host *host;
+    unsigned int n_users; // learners that are enrolled
+    char id[64];
+    struct experiment experiment;
+    struct model *model; // made by the first learner whose data is loaded
+    size_t n_parameters;
+
+    // The newest fetched model.
+    uint32_t round; // of `values`, when complete
+    bool complete;
+    float *values;       // [n_parameters], or NULL
+    uint64_t received;   // bytes of an unfinished fetch
+    uint32_t fetching;   // the round of the unfinished fetch
+    struct fetch *fetch; // under way
+    struct learner *waiting;
+
+    struct trainer *trainers[64]; // idle
+    size_t n_trainers;
+};
+
+// The study of experiment `id`, made from `yaml` when new, with a user more.
+enum status study_open(struct host *host, const char *id, const char *yaml, struct study **ret,
+                       struct error *error);
+void study_close(struct study *study); // a user less; the last one frees it
+
+// Binds the model to the samples' shape; the first learner decides, others must have the same.
+enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
+                       enum target_type targets, struct error *error);
+
+// Makes round `round`'s model available and then calls learner_fetched(learner): at once if it is here
+// already.
+void study_fetch(struct study *study, uint32_t round, struct learner *learner);
+void study_cancel_fetch(struct study *study, struct learner *learner);
+
+// A trainer for this thread, made when none is idle. Takes the lock itself.
+enum status study_take_trainer(struct study *study, struct trainer **ret, struct error *error);
+void study_give_trainer(struct study *study, struct trainer *trainer);

@@ -1,0 +1,182 @@
+// A summary on its way to the coordinator: a header, then chunks that point into the learner's parameters,
+// which stay as they are until the transport has let go of every one.
+#include "base/log.h"
+#include "base/memory.h"
+#include "learner/host.h"
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+struct submission {
+    struct learner *learner;
+    struct rpc_call *call;
+    uint32_t round, attempt;
+    uint64_t offset, bytes;
+    bool ended; // everything has been queued
+    bool answered;
+    cohort_v1_SubmitSummaryResponse response;
+    enum status status; // of the call
+    char message[256];
+    atomic_uint n_holds; // the call's, and one a chunk in the transport's hands
+    struct pool_job job; // runs when nothing holds the summary any more
+};
+
+// ---- the end
+// -------------------------------------------------------------------------------------------------------
+
+static void refused(struct learner *learner, const struct submission *submission)
+{
+    log_warn("summary refused", LOG_S("learner", learner->name), LOG_I("round", submission->round),
+             LOG_S("reason", submission->response.message));
+    if (submission->attempt == learner->assignment.attempt)
+        learner->assigned = false;
+}
+
+static void finish(struct pool_job *job)
+{
+    struct submission *submission =
+        (struct submission *)(void *)((char *)job - offsetof(struct submission, job));
+    struct learner *learner = submission->learner;
+    struct host *host = learner->host;
+    pthread_mutex_lock(&host->lock);
+    learner->submission = NULL;
+    learner->activity = ACTIVITY_NONE;
+    bool current = learner->assigned && learner->assignment.round == submission->round;
+    if (current && submission->answered && submission->response.accepted) {
+        learner->assigned = false;
+    } else if (current && submission->answered) {
+        refused(learner, submission);
+    } else if (current &&
+               submission->attempt == learner->assignment.attempt) { // broken: the same again, later
+        log_debug("sending the summary failed", LOG_S("learner", learner->name),
+                  LOG_S("status", status_name(submission->status)), LOG_S("error", submission->message));
+        learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_SUBMITTING);
+    }
+    learner_go_on(learner);
+    pthread_mutex_unlock(&host->lock);
+    rpc_call_unref(submission->call);
+    memory_free(submission);
+}
+
+// From any thread, even inside the transport: takes no lock but the pool's.
+static void let_go(void *user)
+{
+    struct submission *submission = user;
+    if (atomic_fetch_sub(&submission->n_holds, 1) == 1)
+        pool_post(submission->learner->host->pool, &submission->job);
+}
+
+// ---- the stream
+// ----------------------------------------------------------------------------------------------------
+
+static void submit_writable(struct rpc_call *call, void *user)
+{
+    struct submission *submission = user;
+    if (submission->ended || submission->answered)
+        return;
+    if (submission->offset == submission->bytes) {
+        submission->ended = true;
+        rpc_call_end(call);
+        return;
+    }
+    uint64_t left = submission->bytes - submission->offset;
+    size_t n = left < RPC_CHUNK_BYTES ? (size_t)left : RPC_CHUNK_BYTES;
+    const char *bytes = (const char *)submission->learner->parameters + submission->offset;
+    atomic_fetch_add(&submission->n_holds, 1);
+    if (rpc_call_send_chunk(call, submission->offset, bytes, n, let_go, submission, NULL) != STATUS_OK)
+        submission->ended = true; // `closed` follows
+    submission->offset += n;
+}
+
+static void submit_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct submission *submission = user;
+    struct error error = ERROR_INIT;
+    if (rpc_message_decode(message, cohort_v1_SubmitSummaryResponse_fields, &submission->response, &error) ==
+        STATUS_OK)
+        submission->answered = true;
+    rpc_call_receive(call);
+}
+
+static void submit_closed(struct rpc_call *call, enum status status, const char *message, void *user)
+{
+    struct submission *submission = user;
+    submission->status = status;
+    snprintf(submission->message, sizeof submission->message, "%s", message);
+    let_go(submission);
+}
+
+static const struct rpc_events submit_events = {
+    .message = submit_message,
+    .writable = submit_writable,
+    .closed = submit_closed,
+};
+
+// ---- the beginning
+// -------------------------------------------------------------------------------------------------
+
+static void add_metric(cohort_v1_SummaryHeader *header, const char *name, double value)
+{
+    if (isnan(value))
+        return;
+    cohort_v1_Metric *metric = &header->metrics[header->metrics_count++];
+    snprintf(metric->name, sizeof metric->name, "%s", name);
+    metric->value = value;
+}
+
+static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *ret)
+{
+    snprintf(ret->experiment_id, sizeof ret->experiment_id, "%s", learner->study->id);
+    snprintf(ret->learner, sizeof ret->learner, "%s", learner->name);
+    snprintf(ret->codec, sizeof ret->codec, "%s",
+             learner->study->experiment.options.collaboration.codec.kind->name);
+    ret->round = learner->assignment.round;
+    ret->attempt = learner->assignment.attempt;
+    ret->incarnation = learner->incarnation;
+    ret->n_values = learner->study->n_parameters;
+    ret->bytes = learner->study->n_parameters * sizeof(float);
+    ret->weight = learner->result.weight;
+    ret->train_seconds = learner->result.train_seconds;
+    ret->fetch_seconds = learner->result.fetch_seconds;
+    ret->peak_rss_bytes = memory_peak_rss();
+    add_metric(ret, "train_loss", learner->result.train_loss);
+    add_metric(ret, "train_accuracy", learner->result.train_accuracy);
+}
+
+static enum status start(struct learner *learner, struct submission *submission, struct error *error)
+{
+    cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
+    request.has_header = true;
+    fill_header(learner, &request.header);
+    *submission = (struct submission){.learner = learner,
+                                      .round = request.header.round,
+                                      .attempt = request.header.attempt,
+                                      .bytes = request.header.bytes,
+                                      .job = {.run = finish}};
+    atomic_init(&submission->n_holds, 1);
+    TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,
+                       true, &submit_events, submission, error));
+    learner->submission = submission;
+    rpc_call_receive(submission->call);
+    if (rpc_call_send(submission->call, cohort_v1_SubmitSummaryRequest_fields, &request, error) != STATUS_OK)
+        rpc_call_cancel(submission->call);
+    return STATUS_OK;
+}
+
+void learner_submit(struct learner *learner)
+{
+    struct error error = ERROR_INIT;
+    struct submission *submission = memory_alloc(sizeof *submission);
+    learner->activity = ACTIVITY_SUBMITTING;
+    if (submission && start(learner, submission, &error) == STATUS_OK)
+        return;
+    memory_free(submission);
+    log_warn("cannot submit", LOG_S("learner", learner->name), LOG_S("error", error.message));
+    learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_SUBMITTING);
+}
+
+void learner_cancel_submission(struct learner *learner)
+{
+    rpc_call_cancel(learner->submission->call);
+}
