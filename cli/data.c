@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct command *const commands[] = {&command_data_make};
+static const struct command *const commands[] = {&command_data_make, &command_data_inspect,
+                                                 &command_data_partition};
 
 static enum status unknown_command(const char *name, struct error *error)
 {

@@ -4,3 +4,5 @@
 #include "cli/command.h"
 
 extern const struct command command_data_make;
+extern const struct command command_data_inspect;
+extern const struct command command_data_partition;

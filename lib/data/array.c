@@ -87,8 +87,8 @@ static double real_of(struct array_type type, const unsigned char *raw)
     return (double)((int64_t)(bits << unused) >> unused);
 }
 
-static void convert(struct array_type type, struct array_scale scale, const unsigned char *raw, size_t n,
-                    float *ret)
+void array_convert(struct array_type type, struct array_scale scale, const unsigned char *raw, size_t n,
+                   float *ret)
 {
     if (type.letter == 'u' && type.bytes == 1) {
         float table[256];
@@ -130,7 +130,7 @@ static enum status read_run(struct array *array, size_t first, size_t n, struct 
     while (n) {
         size_t k = n < most ? n : most;
         TRY(stream_read(array->stream, block, k * array->type.bytes, error));
-        convert(array->type, scale, block, k, ret);
+        array_convert(array->type, scale, block, k, ret);
         TRY(check_finite(array, ret, k, first, error));
         first += k, ret += k, n -= k;
     }

@@ -36,6 +36,10 @@ struct array_scale {
     float factor;
 };
 
+// Converts `n` elements as they stand in the file.
+void array_convert(struct array_type type, struct array_scale scale, const unsigned char *raw, size_t n,
+                   float *ret);
+
 // Streams samples `rows` (ascending, n of them; NULL: the first n) into `ret` [n, sample size] in C order.
 // The array must stand at its first element. NaN and infinity are errors that name the sample.
 enum status array_read(struct array *array, const uint32_t *rows, size_t n, struct array_scale scale,

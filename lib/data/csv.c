@@ -74,9 +74,8 @@ static enum status check(const void *kind_options, struct error *error)
     return check_classes(&options->classes, error);
 }
 
-static void csv_close(void *source)
+void csv_release(struct csv *csv)
 {
-    struct csv *csv = source;
     for (size_t i = 0; csv->names && i < csv->n_columns; i++)
         memory_free(csv->names[i]);
     for (size_t i = 0; csv->class_names && i < csv->info.n_outputs; i++)
@@ -88,7 +87,12 @@ static void csv_close(void *source)
     memory_free(csv->center);
     memory_free(csv->scale);
     memory_free(csv->classes);
-    memory_free(csv);
+}
+
+static void csv_close(void *source)
+{
+    csv_release(source);
+    memory_free(source);
 }
 
 static enum status open_csv(struct csv *csv, const struct data_files *files, const struct csv *like,

@@ -37,6 +37,9 @@ struct csv {
     int32_t *classes;       // [n_samples], with TARGET_CLASS
 };
 
+// Frees what it points to.
+void csv_release(struct csv *csv);
+
 // Reads the first records: finds whether there is a header, and which columns are features and targets; those
 // of `like` when it is not NULL.
 enum status csv_find_columns(struct csv *csv, const struct csv *like, struct error *error);

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "data/arrays.h"
+#include "data/idx_header.h"
 
 static const struct {
     unsigned char code;
@@ -34,8 +35,9 @@ static enum status find_type(const unsigned char magic[4], const char *path, str
         path, magic[2]);
 }
 
-static enum status read_header(struct array *ret, const char *path, struct error *error)
+enum status idx_read_header(struct array *ret, struct error *error)
 {
+    const char *path = stream_name(ret->stream);
     unsigned char magic[4], extent[4];
     TRY(stream_read(ret->stream, magic, sizeof magic, error));
     TRY(find_type(magic, path, &ret->type, error));
@@ -61,7 +63,7 @@ static enum status open_array(const void *options, const struct data_files *file
             "'%s' needs its labels' file beside it: IDX holds one array a file; add labels: PATH",
             files->features);
     TRY(stream_open(&ret->stream, path, error));
-    return read_header(ret, path, error);
+    return idx_read_header(ret, error);
 }
 
 static const struct arrays_opener opener = {.open = open_array, .images = true};

@@ -20,9 +20,16 @@ static inline void make_folder(void)
     cr_assert_not_null(mkdtemp(test_folder));
 }
 
+// What choose() made, which lives until remove_folder().
+enum { CHOSEN_MAX = 256 };
+static struct document chosen[CHOSEN_MAX];
+static size_t n_chosen;
+
 static inline void remove_folder(void)
 {
     file_remove_tree(test_folder);
+    while (n_chosen)
+        document_release(&chosen[--n_chosen]);
 }
 
 static inline void put_file(const char *name, const void *data, size_t n)
@@ -109,16 +116,17 @@ static inline void expect_refused(const char *format, void *options, const char 
 // test ends.
 static inline struct choice choose(const struct registry *registry, const char *yaml)
 {
-    struct document document = DOCUMENT_INIT;
-    struct arena *arena = calloc(1, sizeof *arena);
+    struct document *document = &chosen[n_chosen++];
     struct error error = ERROR_INIT;
     struct choice choice = {0};
     char text[512];
+    cr_assert_lt(n_chosen, CHOSEN_MAX);
     const struct field fields[] = {{.name = "choice", .type = FIELD_CHOICE, .registry = registry}, {0}};
     snprintf(text, sizeof text, "choice: %s\n", yaml);
-    cr_assert_eq(document_parse(&document, text, strlen(text), "test", &error), STATUS_OK, "%s",
+    cr_assert_eq(document_parse(document, text, strlen(text), "test", &error), STATUS_OK, "%s",
                  error.message);
-    cr_assert_eq(fields_read(fields, document.root, &choice, arena, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(fields_read(fields, document->root, &choice, &document->arena, &error), STATUS_OK, "%s",
+                 error.message);
     return choice;
 }
 
