@@ -34,7 +34,7 @@ struct layer_pass {
     const void *options;
     size_t batch;
     bool training;         // dropout drops only then
-    struct random_key key; // of this step; `index` is the layer
+    struct random_key key; // of this step, in training and forward; `index` is the layer
     const float *input;    // [batch, input]
     float *output;         // [batch, output]; NULL in backward, where an activation may have changed it
     float *scratch;        // [batch, scratch_floats]

@@ -170,7 +170,6 @@ static struct layer_pass open_pass(const struct workspace *workspace, size_t ind
         .plan = &layer->plan,
         .options = layer->options,
         .batch = batch,
-        .key = {.index = (uint16_t)index, .purpose = RANDOM_DROPOUT},
         .input = place->input,
         .scratch = place->scratch,
         .shared = workspace->shared,
@@ -178,6 +177,14 @@ static struct layer_pass open_pass(const struct workspace *workspace, size_t ind
     for (unsigned int t = 0; t < layer->plan.n_tensors; t++)
         pass.tensors[t] = parameters + workspace->model->layout.tensors[layer->first_tensor + t].offset;
     return pass;
+}
+
+static struct random_key layer_key(const struct random_key *step, size_t index)
+{
+    struct random_key key = *step;
+    key.purpose = RANDOM_DROPOUT;
+    key.index = (uint16_t)index;
+    return key;
 }
 
 static const float *forward_layer(struct workspace *workspace, size_t index, const float *parameters,
@@ -191,11 +198,9 @@ static const float *forward_layer(struct workspace *workspace, size_t index, con
     if (layer->kind->forward) {
         struct layer_pass pass = open_pass(workspace, index, parameters, batch);
         pass.output = place->before ? place->before : place->output;
-        if (key) {
-            pass.training = true;
-            pass.key.seed = key->seed, pass.key.learner = key->learner;
-            pass.key.round = key->round, pass.key.step = key->step;
-        }
+        pass.training = key != NULL;
+        if (key)
+            pass.key = layer_key(key, index);
         layer->kind->forward(&pass);
         linear = pass.output;
     }
