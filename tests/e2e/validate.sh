@@ -20,6 +20,15 @@ for file in "$experiments"/digits-*.yaml; do
     "$cohort" validate resolved.yaml 2>/dev/null | cmp - resolved.yaml || fail "$file: its dump does not read back"
 done
 
+# A deployed learner brings its own data: an experiment may name none.
+cat <<END >none.yaml
+name: none
+model: {layers: [{dense: {units: 2}}], loss: cross_entropy}
+collaboration: {rounds: 1, learners: 1}
+END
+"$cohort" validate none.yaml >resolved.yaml 2>report || fail "without data: $(cat report)"
+grep -q 'no data' report || fail "the report does not tell that there is no data"
+
 # refused EXPECTED ARGUMENT...: exit code 2, nothing on standard output, one line that holds EXPECTED.
 refused() {
     expected=$1
