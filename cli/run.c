@@ -131,6 +131,7 @@ static enum status follow(struct session *session, struct error *error)
     struct run_watch *watch = NULL;
     const struct run_watch_options options = {.channel = session->channel,
                                               .experiment_id = session->experiment_id,
+                                              .n_learners = session->n_learners,
                                               .evaluated = session->experiment.options.data.has_test,
                                               .run = session->run,
                                               .progress = session->progress};

@@ -105,10 +105,10 @@ static void rejected(struct run_watch *watch, const cohort_v1_SummaryRejected *e
 
 static void learner_changed(struct run_watch *watch, const cohort_v1_LearnerChanged *event)
 {
-    if (event->state == cohort_v1_LearnerState_LEARNER_STATE_READY && !watch->n_selected)
-        progress_note(watch->options.progress, "%u learner%s ready", watch->n_ready + 1,
-                      watch->n_ready ? "s" : "");
     watch->n_ready += event->state == cohort_v1_LearnerState_LEARNER_STATE_READY;
+    if (watch->n_ready == watch->options.n_learners && !watch->n_selected)
+        progress_note(watch->options.progress, "%u learner%s ready", watch->n_ready,
+                      watch->n_ready == 1 ? "" : "s");
     if (*event->message)
         progress_note(watch->options.progress, "%s: %s", event->learner, event->message);
 }

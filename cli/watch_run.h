@@ -11,6 +11,7 @@ struct run_watch;
 struct run_watch_options {
     struct rpc_channel *channel;
     const char *experiment_id;
+    uint32_t n_learners;
     bool evaluated;  // every round is evaluated: its line waits for that
     struct run *run; // takes the records
     struct progress *progress;
