@@ -24,6 +24,7 @@ struct member {
     uint64_t incarnation;
     struct rpc_call *call; // its control stream; NULL when lost
     struct job *job;       // that it takes part in, or NULL
+    struct job *declined;  // the last one that it could not take part in: not asked again
     uint32_t slot;         // in that job
     int64_t last_seen_ms;  // monotonic
     int64_t last_seen_unix_ms;

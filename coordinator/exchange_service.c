@@ -311,7 +311,7 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
     lock(coordinator);
     struct job *job = find_job(coordinator, header->experiment_id, &reason, &error);
     if (job)
-        status = job_upload_begin(job, header, &submission->upload, &reason, &error);
+        status = job_upload_begin(job, header, call, &submission->upload, &reason, &error);
     if (status == STATUS_OK)
         submission->member = job->slots[submission->upload.slot].member;
     unlock(coordinator);
@@ -340,9 +340,15 @@ static void end_upload(struct submission *submission, struct rpc_call *call, enu
     cohort_v1_Reason reason =
         finished == STATUS_OK ? cohort_v1_Reason_REASON_UNSPECIFIED : reason_of_fault(error);
     lock(submission->coordinator);
-    job_upload_end(&submission->upload, finished, reason, error);
+    bool counts = job_upload_end(&submission->upload, finished, reason, error);
     unlock(submission->coordinator);
-    answer(submission, call, finished == STATUS_OK, reason, finished == STATUS_OK ? "" : error->message);
+    if (finished != STATUS_OK)
+        answer(submission, call, false, reason, error->message);
+    else if (!counts)
+        answer(submission, call, false, cohort_v1_Reason_REASON_SUPERSEDED,
+               "the round was collected anew or is over; wait for the next assignment");
+    else
+        answer(submission, call, true, cohort_v1_Reason_REASON_UNSPECIFIED, "");
 }
 
 // Any byte of progress renews the lease; the lock is not taken for each.

@@ -214,7 +214,7 @@ bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
     if (upload->fault.status != STATUS_OK)
         return false;
     if (offset != upload->received) {
-        error_set(&upload->fault, STATUS_INVALID_ARGUMENT,
+        error_set(&upload->fault, STATUS_DATA_LOSS,
                   "bytes at offset %llu came when those at %llu were due; send chunks in order, without gaps",
                   (unsigned long long)offset, (unsigned long long)upload->received);
         return false;
@@ -243,24 +243,6 @@ const struct error *upload_fault(const struct upload *upload)
     return &upload->fault;
 }
 
-// Folds what was held back, range by range; a fault takes back the ranges before it.
-static enum status fold_held(struct upload *upload, struct error *error)
-{
-    enum { RANGE = 1 << 18 };
-    struct reduction *reduction = upload->ingest->reduction;
-    size_t n_values = upload->ingest->n_values;
-    for (size_t at = 0; at < n_values; at += RANGE) {
-        size_t n = n_values - at < RANGE ? n_values - at : RANGE;
-        enum status status = reduction_fold(reduction, at, upload->held + at, n, upload->weight, error);
-        if (status == STATUS_OK)
-            continue;
-        for (size_t back = 0; back < at; back += RANGE)
-            reduction_unfold(reduction, back, upload->held + back, RANGE, upload->weight);
-        return status;
-    }
-    return STATUS_OK;
-}
-
 enum status upload_finish(struct upload *upload, struct error *error)
 {
     struct ingest *ingest = upload->ingest;
@@ -271,7 +253,9 @@ enum status upload_finish(struct upload *upload, struct error *error)
     if (!enter(upload))
         return error_set(error, STATUS_ABORTED,
                          "the round's collection was started over; send the summary again");
-    enum status status = upload->held ? fold_held(upload, error) : STATUS_OK;
+    enum status status = upload->held ? reduction_fold(ingest->reduction, 0, upload->held, ingest->n_values,
+                                                       upload->weight, error)
+                                      : STATUS_OK;
     if (status == STATUS_OK) {
         reduction_add_weight(ingest->reduction, upload->weight);
         upload->finished = true;

@@ -263,6 +263,8 @@ void job_enrol(struct job *job, uint32_t slot, struct member *member)
 {
     snprintf(job->slots[slot].name, sizeof job->slots[slot].name, "%s", member->name);
     job->slots[slot].member = member;
+    if (job->slots[slot].upload && job->slots[slot].upload->header.incarnation != member->incarnation)
+        job_upload_cancel(job, slot);
     member->job = job;
     member->slot = slot;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_ENROLLED;
@@ -323,36 +325,58 @@ enum status job_ready(struct job *job, struct member *member, const cohort_v1_Da
     return STATUS_OK;
 }
 
+static bool awaits(const struct job *job, uint32_t slot, uint32_t number)
+{
+    enum slot_task task = round_slot(job->round, slot)->task;
+    return round_phase(job->round) == ROUND_COLLECTING && round_number(job->round) == number &&
+           (task == TASK_ASSIGNED || task == TASK_UPLOADING);
+}
+
+static void declined_round(struct job *job, struct member *member, const char *message)
+{
+    job->n_rejected++;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    job_event_learner(job, member, message);
+    job_upload_cancel(job, member->slot);
+    round_declined(job->round, member->slot, clock_monotonic_ms());
+}
+
 void job_declined(struct job *job, struct member *member, uint32_t number, const char *message)
 {
-    int64_t now_ms = clock_monotonic_ms();
     if (number) {
-        job->n_rejected++;
-        member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
-        job_event_learner(job, member, message);
-        if (number == round_number(job->round))
-            round_failed_by(job->round, member->slot, false, now_ms);
+        if (awaits(job, member->slot, number))
+            declined_round(job, member, message);
         return;
     }
-    // It cannot take part at all: the slot is free for another, and who submitted the experiment is told.
-    snprintf(job->message, sizeof job->message, "learner '%.63s': %.400s", member->name, message);
+    // It cannot take part at all: the slot is free for another. Before the first round, who submitted the
+    // experiment has a mistake to put right; later, one learner does not end what the others do.
     uint32_t slot = member->slot;
     member->job = NULL;
+    member->declined = job;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
-    job->slots[slot] = (struct job_slot){0};
     job_event_learner(job, member, message);
-    round_fail(job->round, now_ms);
+    job_free_slot(job, slot);
+    if (round_number(job->round) == 0) {
+        snprintf(job->message, sizeof job->message, "learner '%.63s': %.400s", member->name, message);
+        round_fail(job->round, clock_monotonic_ms());
+    }
+}
+
+void job_free_slot(struct job *job, uint32_t slot)
+{
+    job_upload_cancel(job, slot);
+    *job->slots[slot].name = '\0';
+    job->slots[slot].member = NULL;
+    round_learner_left(job->round, slot, clock_monotonic_ms());
 }
 
 void job_member_lost(struct job *job, struct member *member, bool left)
 {
     job->slots[member->slot].member = NULL;
-    if (left) {
-        *job->slots[member->slot].name = '\0';
-        round_learner_left(job->round, member->slot, clock_monotonic_ms());
-    } else {
+    if (left)
+        job_free_slot(job, member->slot);
+    else
         round_learner_lost(job->round, member->slot, clock_monotonic_ms());
-    }
 }
 
 // ---- events

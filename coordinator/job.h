@@ -17,10 +17,13 @@ struct slot_report {
     double train_loss, train_accuracy; // NAN: not told
 };
 
+struct job_upload;
+
 struct job_slot {
     char name[64];         // the member that holds the slot; empty: free
     struct member *member; // NULL: not here now
     int64_t assigned_ns;
+    struct job_upload *upload; // the newest under way, or NULL
     struct slot_report report;
 };
 
@@ -96,12 +99,15 @@ enum status job_ready(struct job *job, struct member *member, const cohort_v1_Da
                       struct error *error);
 void job_declined(struct job *job, struct member *member, uint32_t round, const char *message);
 void job_member_lost(struct job *job, struct member *member, bool left);
+// Whoever held the slot is gone for good.
+void job_free_slot(struct job *job, uint32_t slot);
 
 // ---- summaries
 // -----------------------------------------------------------------------------------------------------
 
 struct job_upload {
     struct job *job;
+    struct rpc_call *call;
     struct upload *upload;
     uint32_t slot, round, attempt;
     uint64_t bytes;
@@ -112,11 +118,15 @@ struct job_upload {
 // Whether this summary may come now: OK, ALREADY_EXISTS when it is safe already, else why not.
 enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
                               cohort_v1_Reason *ret_reason, struct error *error);
-enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct job_upload *ret,
-                             cohort_v1_Reason *ret_reason, struct error *error);
+// An upload over `call`, which is cancelled when its learner is gone. `ret` stays in place until its end.
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
+                             struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error);
 // The end of an upload; `finished` tells what upload_finish said (its error in `error`). Frees the upload.
-void job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
+// True when the summary counts.
+bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
                     const struct error *error);
+// Gives up what the slot's learner is sending, if anything: it ends as broken, soon.
+void job_upload_cancel(struct job *job, uint32_t slot);
 
 // ---- work in the pool (job_work.c)
 // ---------------------------------------------------------------------------------

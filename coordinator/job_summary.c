@@ -15,21 +15,31 @@ static enum status refuse(cohort_v1_Reason *ret_reason, cohort_v1_Reason reason)
 static enum status check_round(const struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
                                cohort_v1_Reason *ret_reason, struct error *error)
 {
-    if (header->round != round_number(job->round) || round_phase(job->round) != ROUND_COLLECTING)
-        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_ROUND),
-                         "round %u is not being collected; wait for the next assignment", header->round);
-    enum slot_task task = round_slot(job->round, slot)->task;
-    if (task == TASK_SUBMITTED)
+    switch (round_offer(job->round, slot, header->round, header->attempt, clock_monotonic_ms())) {
+    case OFFER_TAKE:
+        return STATUS_OK;
+    case OFFER_HAVE:
         return error_set(error, STATUS_ALREADY_EXISTS, "the summary of round %u is safe already",
                          header->round);
-    if (task != TASK_ASSIGNED && task != TASK_UPLOADING)
+    case OFFER_BUSY:
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
+                         "an upload of learner '%s' for round %u has not ended yet; try again in a moment",
+                         header->learner, header->round);
+    case OFFER_SUPERSEDED:
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
+                         "round %u is collected anew, attempt %u; wait for its assignment", header->round,
+                         round_attempt(job->round));
+    case OFFER_LATE:
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_ROUND),
+                         "round %u is past its deadline and commits without it; wait for the next assignment",
+                         header->round);
+    case OFFER_NOT_SELECTED:
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_NOT_SELECTED),
                          "learner '%s' has no assignment in round %u", header->learner, header->round);
-    if (task == TASK_UPLOADING || header->attempt != round_attempt(job->round))
-        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
-                         "another attempt of learner '%s' in round %u is under way", header->learner,
-                         header->round);
-    return STATUS_OK;
+    default:
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_ROUND),
+                         "round %u is not being collected; wait for the next assignment", header->round);
+    }
 }
 
 static enum status check_size(const struct job *job, const struct member *member,
@@ -79,13 +89,28 @@ static double metric_of(const cohort_v1_SummaryHeader *header, const char *name)
     return NAN;
 }
 
-enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct job_upload *ret,
-                             cohort_v1_Reason *ret_reason, struct error *error)
+void job_upload_cancel(struct job *job, uint32_t slot)
 {
-    uint32_t slot;
-    TRY(job_check_summary(job, header, &slot, ret_reason, error));
+    if (job->slots[slot].upload)
+        rpc_call_cancel(job->slots[slot].upload->call);
+}
+
+// What the learner sends while an older upload of its own hangs: that one is given up.
+static void make_way(struct job *job, const cohort_v1_SummaryHeader *header)
+{
+    uint32_t slot = (uint32_t)job_slot_of(job, header->learner);
+    const struct member *member = job->slots[slot].member;
+    if (member->incarnation == header->incarnation &&
+        round_offer(job->round, slot, header->round, header->attempt, clock_monotonic_ms()) == OFFER_BUSY)
+        job_upload_cancel(job, slot);
+}
+
+static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
+                        struct rpc_call *call, struct job_upload *ret)
+{
     *ret = (struct job_upload){
         .job = job,
+        .call = call,
         .slot = slot,
         .round = header->round,
         .attempt = header->attempt,
@@ -95,10 +120,26 @@ enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *hea
                    .train_loss = metric_of(header, "train_loss"),
                    .train_accuracy = metric_of(header, "train_accuracy")},
     };
-    TRY(upload_new(&ret->upload, job->ingest, header->weight, error));
+}
+
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
+                             struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error)
+{
+    uint32_t slot = 0;
+    enum status status = job_check_summary(job, header, &slot, ret_reason, error);
+    if (status != STATUS_OK) {
+        if (*ret_reason == cohort_v1_Reason_REASON_SUPERSEDED)
+            make_way(job, header);
+        return status;
+    }
+    struct upload *upload = NULL;
+    TRY(upload_new(&upload, job->ingest, header->weight, error));
+    fill_upload(job, header, slot, call, ret);
+    ret->upload = upload;
     struct member *member = job->slots[slot].member;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
     member->peak_rss_bytes = header->peak_rss_bytes;
+    job->slots[slot].upload = ret;
     round_upload_begun(job->round, slot, clock_monotonic_ms());
     return STATUS_OK;
 }
@@ -132,42 +173,41 @@ static void event_rejected(struct job *job, const struct job_upload *upload, coh
     events_add(job->events, &event);
 }
 
-// True while the round that the upload belongs to still awaits it.
-static bool is_awaited(const struct job *job, const struct job_upload *upload)
-{
-    return round_phase(job->round) == ROUND_COLLECTING && round_number(job->round) == upload->round &&
-           round_attempt(job->round) == upload->attempt &&
-           round_slot(job->round, upload->slot)->task == TASK_UPLOADING;
-}
-
 static void accept(struct job *job, struct job_upload *upload)
 {
     job->slots[upload->slot].report = upload->report;
-    if (job->slots[upload->slot].member)
-        job->slots[upload->slot].member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
     event_accepted(job, upload);
     round_submitted(job->round, upload->slot, clock_monotonic_ms());
 }
 
-void job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
+static void reject(struct job *job, const struct job_upload *upload, bool spoilt, cohort_v1_Reason reason,
+                   const char *message)
+{
+    job->n_rejected++;
+    event_rejected(job, upload, reason, message);
+    round_rejected(job->round, upload->slot, spoilt, clock_monotonic_ms());
+}
+
+bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
                     const struct error *error)
 {
     struct job *job = upload->job;
-    bool awaited = is_awaited(job, upload);
+    struct job_slot *slot = &job->slots[upload->slot];
+    bool counts = round_upload_counts(job->round, upload->slot, upload->round, upload->attempt);
     job->bytes_up += upload_received(upload->upload);
     bool spoilt = upload_free(upload->upload);
     upload->upload = NULL;
-    if (!awaited)
-        return;
-    if (finished == STATUS_OK) {
+    if (slot->upload == upload)
+        slot->upload = NULL;
+    if (!counts)
+        return false;
+    if (slot->member)
+        slot->member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    if (finished == STATUS_OK)
         accept(job, upload);
-    } else if (reason != cohort_v1_Reason_REASON_UNSPECIFIED) {
-        job->n_rejected++;
-        event_rejected(job, upload, reason, error->message);
-        if (job->slots[upload->slot].member)
-            job->slots[upload->slot].member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
-        round_failed_by(job->round, upload->slot, spoilt, clock_monotonic_ms());
-    } else {
+    else if (reason != cohort_v1_Reason_REASON_UNSPECIFIED)
+        reject(job, upload, spoilt, reason, error->message);
+    else
         round_upload_broken(job->round, upload->slot, spoilt, clock_monotonic_ms());
-    }
+    return finished == STATUS_OK;
 }

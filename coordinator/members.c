@@ -92,6 +92,7 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
     }
     member->incarnation = join->incarnation;
     member->removed = false;
+    member->declined = NULL;
     member->call = rpc_call_ref(call);
     member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
     snprintf(member->version, sizeof member->version, "%s", join->version);
@@ -121,6 +122,16 @@ void member_lost(struct coordinator *coordinator, struct member *member, bool le
     job_member_lost(job, member, left || member->removed);
 }
 
+// A lost learner's slots are kept for it until it is removed.
+static void free_slots(struct coordinator *coordinator, const char *name)
+{
+    for (struct job *job = coordinator->jobs; job; job = job->next) {
+        int64_t slot = job_is_over(job) ? -1 : job_slot_of(job, name);
+        if (slot >= 0)
+            job_free_slot(job, (uint32_t)slot);
+    }
+}
+
 enum status member_remove(struct coordinator *coordinator, const char *name, const char *message,
                           struct error *error)
 {
@@ -130,8 +141,10 @@ enum status member_remove(struct coordinator *coordinator, const char *name, con
                          name);
     member->removed = true;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_REMOVED;
-    if (!member->call)
+    if (!member->call) {
+        free_slots(coordinator, name);
         return STATUS_OK;
+    }
     struct rpc_call *call = rpc_call_ref(member->call);
     member_dismiss(member, "", cohort_v1_Reason_REASON_REMOVED,
                    *message ? message : "removed by an operator");

@@ -61,13 +61,19 @@ static void set_deadline(struct round *round, int64_t at_ms)
     round->operations.wake_at(round->user, at_ms);
 }
 
+static bool awaited(const struct round *round, uint32_t slot)
+{
+    enum slot_task task = round->slots[slot].task;
+    return round->phase == ROUND_COLLECTING && (task == TASK_ASSIGNED || task == TASK_UPLOADING);
+}
+
 static void finish(struct round *round, enum round_outcome outcome)
 {
     if (round->phase == ROUND_DONE)
         return;
     round->outcome = outcome;
-    if (round->phase == ROUND_COLLECTING)
-        for (uint32_t i = 0; i < round->n_selected; i++)
+    for (uint32_t i = 0; i < round->n_selected; i++)
+        if (awaited(round, round->members[i]))
             round->operations.withdraw(round->user, round->members[i], round->number);
     set_deadline(round, INT64_MAX);
     enter(round, ROUND_DONE);
@@ -80,10 +86,16 @@ static int64_t left_ms(const struct round *round, int64_t now_ms)
     return round->deadline_ms > now_ms ? round->deadline_ms - now_ms : 1;
 }
 
+static void set_task(struct round *round, uint32_t slot, enum slot_task task, int64_t now_ms)
+{
+    round->slots[slot].task = task;
+    round->slots[slot].since_ms = now_ms;
+    round->slots[slot].doomed = false;
+}
+
 static void assign(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    round->slots[slot].task = TASK_ASSIGNED;
-    round->slots[slot].since_ms = now_ms;
+    set_task(round, slot, TASK_ASSIGNED, now_ms);
     if (round->slots[slot].state == SLOT_READY)
         round->operations.assign(round->user, slot, round->number, round->attempt, round->weight_unit,
                                  left_ms(round, now_ms));
@@ -118,8 +130,10 @@ static void begin_round(struct round *round, int64_t now_ms)
     round->n_submitted = round->n_failed = 0;
     select_uniform(round->options.seed, round->number, round->members, n_members, wanted);
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < round->options.n_learners; i++)
-        round->slots[i].task = TASK_NONE;
+    for (uint32_t i = 0; i < round->options.n_learners; i++) {
+        set_task(round, i, TASK_NONE, now_ms);
+        round->slots[i].n_spoilt = 0;
+    }
     for (uint32_t i = 0; i < wanted; i++)
         sum += round->slots[round->members[i]].weight;
     round->weight_unit = sum / wanted ? sum / wanted : 1;
@@ -150,6 +164,28 @@ static bool uploading(const struct round *round)
     return false;
 }
 
+static void fail_slot(struct round *round, uint32_t slot, int64_t now_ms)
+{
+    set_task(round, slot, TASK_FAILED, now_ms);
+    round->n_failed++;
+}
+
+// Nothing more is expected of the slot's learner. Of an upload under way the end is waited for all the same:
+// parts of it may be in the reduction.
+static void give_up(struct round *round, uint32_t slot, int64_t now_ms)
+{
+    if (round->slots[slot].task == TASK_UPLOADING)
+        round->slots[slot].doomed = true;
+    else
+        fail_slot(round, slot, now_ms);
+}
+
+// The deadline has passed with the minimum in hand: what is under way may end, nothing new begins.
+static bool closing(const struct round *round, int64_t now_ms)
+{
+    return now_ms >= round->deadline_ms && round->n_submitted >= round_minimum(round);
+}
+
 // Commits when everyone still awaited has submitted, or the deadline has passed with the minimum in hand. An
 // upload under way is waited for in either case: its lease, not the deadline, ends it.
 static void consider(struct round *round, int64_t now_ms)
@@ -162,8 +198,7 @@ static void consider(struct round *round, int64_t now_ms)
         return;
     }
     bool all = round->n_submitted == possible;
-    bool late = now_ms >= round->deadline_ms && round->n_submitted >= round_minimum(round);
-    if ((!all && !late) || round->n_submitted == 0 || uploading(round))
+    if ((!all && !closing(round, now_ms)) || uploading(round))
         return;
     set_deadline(round, INT64_MAX);
     for (uint32_t i = 0; i < round->n_selected; i++)
@@ -179,15 +214,15 @@ static void collect_again(struct round *round, int64_t now_ms)
     round->attempt++;
     round->n_submitted = 0;
     round->operations.begin(round->user, round->number, round->n_selected, round->weight_unit);
-    for (uint32_t i = 0; i < round->n_selected; i++)
-        if (round->slots[round->members[i]].task != TASK_FAILED)
-            assign(round, round->members[i], now_ms);
-}
-
-static bool awaited(const struct round *round, uint32_t slot)
-{
-    enum slot_task task = round->slots[slot].task;
-    return round->phase == ROUND_COLLECTING && (task == TASK_ASSIGNED || task == TASK_UPLOADING);
+    for (uint32_t i = 0; i < round->n_selected; i++) {
+        uint32_t slot = round->members[i];
+        if (round->slots[slot].task == TASK_FAILED)
+            continue;
+        if (round->slots[slot].doomed || round->slots[slot].state == SLOT_EMPTY)
+            fail_slot(round, slot, now_ms); // nobody is there to send it again
+        else
+            assign(round, slot, now_ms);
+    }
 }
 
 // ---- events
@@ -216,7 +251,7 @@ void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, in
     it->state = SLOT_READY;
     if (fresh || round->phase != ROUND_COLLECTING) // the weight unit of a round under way stands
         it->weight = weight;
-    if (awaited(round, slot))
+    if (round->phase == ROUND_COLLECTING && it->task == TASK_ASSIGNED) // an upload under way goes on
         assign(round, slot, now_ms);
     start_when_complete(round, now_ms);
 }
@@ -231,27 +266,57 @@ void round_learner_lost(struct round *round, uint32_t slot, int64_t now_ms)
 void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms)
 {
     round->slots[slot].state = SLOT_EMPTY;
-    if (awaited(round, slot)) {
-        round->slots[slot].task = TASK_FAILED;
-        round->n_failed++;
-    }
+    round_declined(round, slot, now_ms);
+}
+
+void round_declined(struct round *round, uint32_t slot, int64_t now_ms)
+{
+    if (!awaited(round, slot))
+        return;
+    give_up(round, slot, now_ms);
     consider(round, now_ms);
+}
+
+enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
+                             int64_t now_ms)
+{
+    if (round->phase != ROUND_COLLECTING || number != round->number)
+        return OFFER_WRONG_ROUND;
+    switch (round->slots[slot].task) {
+    case TASK_SUBMITTED:
+        return attempt == round->attempt ? OFFER_HAVE : OFFER_SUPERSEDED;
+    case TASK_UPLOADING:
+        return attempt == round->attempt ? OFFER_BUSY : OFFER_SUPERSEDED;
+    case TASK_ASSIGNED:
+        if (attempt != round->attempt)
+            return OFFER_SUPERSEDED;
+        return closing(round, now_ms) ? OFFER_LATE : OFFER_TAKE;
+    default:
+        return OFFER_NOT_SELECTED;
+    }
 }
 
 void round_upload_begun(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    if (round->slots[slot].task == TASK_ASSIGNED) {
-        round->slots[slot].task = TASK_UPLOADING;
-        round->slots[slot].since_ms = now_ms;
-    }
+    assert(round_offer(round, slot, round->number, round->attempt, now_ms) == OFFER_TAKE);
+    set_task(round, slot, TASK_UPLOADING, now_ms);
+}
+
+bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt)
+{
+    return round->phase == ROUND_COLLECTING && number == round->number && attempt == round->attempt &&
+           round->slots[slot].task == TASK_UPLOADING;
 }
 
 void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
 {
-    if (round->phase != ROUND_COLLECTING)
-        return;
-    if (round->slots[slot].task == TASK_UPLOADING)
-        round->slots[slot].task = TASK_ASSIGNED;
+    assert(round->phase == ROUND_COLLECTING && round->slots[slot].task == TASK_UPLOADING);
+    if (spoilt && ++round->slots[slot].n_spoilt == ROUND_SPOILT_MAX)
+        round->slots[slot].doomed = true;
+    if (round->slots[slot].doomed)
+        fail_slot(round, slot, now_ms);
+    else if (!spoilt)
+        assign(round, slot, now_ms);
     if (spoilt)
         collect_again(round, now_ms);
     consider(round, now_ms);
@@ -259,20 +324,16 @@ void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_
 
 void round_submitted(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    assert(awaited(round, slot));
-    round->slots[slot].task = TASK_SUBMITTED;
-    round->slots[slot].since_ms = now_ms;
+    assert(round->phase == ROUND_COLLECTING && round->slots[slot].task == TASK_UPLOADING);
+    set_task(round, slot, TASK_SUBMITTED, now_ms);
     round->n_submitted++;
     consider(round, now_ms);
 }
 
-void round_failed_by(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
+void round_rejected(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
 {
-    if (!awaited(round, slot))
-        return;
-    round->slots[slot].task = TASK_FAILED;
-    round->slots[slot].since_ms = now_ms;
-    round->n_failed++;
+    assert(round->phase == ROUND_COLLECTING && round->slots[slot].task == TASK_UPLOADING);
+    fail_slot(round, slot, now_ms);
     if (spoilt)
         collect_again(round, now_ms);
     consider(round, now_ms);

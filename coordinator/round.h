@@ -2,14 +2,20 @@
 // sending and storing are handed in, so that thousands of rounds with faults run in a second under a test's
 // clock.
 //
-//   WAITING ──all learners ready, model prepared──▶ COLLECTING ──enough summaries──▶ COMMITTING
-//      ▲                                               ▲   │ upload spoilt: collect again     │ committed
-//      │                                               └───┘                                  ▼
-//      │                                               ▲──────────── next round ──────── EVALUATING (only
-//      when it decides) └─ (never left again once all were ready)       │ │ last round, or stop
-//                                                  PAUSED (between rounds)                    ▼
-//   any ──cancel, fault──▶ DONE                                                              DONE
+// clang-format off
 //
+//             all learners ready,            enough summaries
+//             model prepared                 and no upload under way
+//   WAITING ────────────────────▶ COLLECTING ────────────────▶ COMMITTING
+//      ▲  ▲                        ▲  ▲   │ upload spoilt:        │
+//      │  │ too few members        │  └───┘ collect again         │ committed
+//      │  └────────────────────────┤                              ▼
+//      │            next round     │                          EVALUATING (when it decides,
+//      └──▶ PAUSED ────────────────┴──────────────────────────────┤     or after the last round)
+//           (between rounds)                                      │ last round, or stop
+//   any ──cancel, fault, fewer than the minimum possible──▶ DONE ◀┘
+//
+// clang-format on
 // Not thread-safe: the owner's lock guards it. Operations are called from within events, under that lock.
 #pragma once
 
@@ -27,6 +33,8 @@ enum round_phase {
     ROUND_PAUSED,
     ROUND_DONE,
 };
+
+enum { ROUND_SPOILT_MAX = 3 };
 
 enum round_outcome { ROUND_COMPLETED, ROUND_STOPPED_EARLY, ROUND_FAILED, ROUND_CANCELLED };
 
@@ -73,11 +81,24 @@ enum slot_task {
     TASK_FAILED, // rejected, declined or gone: not awaited any more in this round
 };
 
+// What to answer a learner that wants to send its summary.
+enum round_offer {
+    OFFER_TAKE,
+    OFFER_HAVE,         // it is counted already
+    OFFER_BUSY,         // an upload of the same attempt has not ended yet; to be tried again
+    OFFER_SUPERSEDED,   // of an attempt that is void
+    OFFER_LATE,         // past the deadline, with the minimum in hand
+    OFFER_NOT_SELECTED, // or not awaited any more
+    OFFER_WRONG_ROUND,  // not the one that is being collected
+};
+
 struct slot {
     enum slot_state state;
     enum slot_task task;
     uint64_t weight;
     int64_t since_ms; // of the task
+    uint8_t n_spoilt; // collections of this round that it spoilt
+    bool doomed;      // uploading, and its learner gone: counts if whole, else the slot fails
 };
 
 // NULL when out of memory.
@@ -90,13 +111,21 @@ void round_prepared(struct round *round, int64_t now_ms); // the model is there,
 void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, int64_t now_ms);
 void round_learner_lost(struct round *round, uint32_t slot, int64_t now_ms);
 void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms);
-// An upload for the round under way began; `broken` returns to assigned; with `spoilt`, parts of it are in
-// the reduction already and everyone who submitted is asked again.
-void round_upload_begun(struct round *round, uint32_t slot, int64_t now_ms);
-void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+// The learner cannot serve the round under way.
+void round_declined(struct round *round, uint32_t slot, int64_t now_ms);
+// Whether a summary may begin to come: a slot has one upload at a time, and every one that began ends by one
+// of the three below, which a round waits for, past its deadline too. An upload counts unless the round or
+// the attempt has moved on; its end is told only then.
+enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
+                             int64_t now_ms);
+void round_upload_begun(struct round *round, uint32_t slot, int64_t now_ms); // OFFER_TAKE was the answer
+bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt);
 void round_submitted(struct round *round, uint32_t slot, int64_t now_ms);
-// The learner cannot serve this round (rejected or declined). `spoilt` as above.
-void round_failed_by(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+// Cut short: the learner is asked again. With `spoilt`, parts of it are in the reduction, and everyone is; a
+// learner that does so ROUND_SPOILT_MAX times in a round is not asked any more.
+void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+// Its values are unfit: the learner is not asked again in this round. `spoilt` as above.
+void round_rejected(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
 void round_committed(struct round *round, bool stored, int64_t now_ms);
 void round_evaluated(struct round *round, uint32_t number, bool stop, int64_t now_ms);
 void round_tick(struct round *round, int64_t now_ms);

@@ -211,7 +211,7 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
     bool again = learner->assigned && learner->assignment.round == assignment->round;
     if (!again)
         learner_withdraw(learner);
-    else if (learner->activity == ACTIVITY_SUBMITTING)
+    else if (learner->activity == ACTIVITY_SUBMITTING && learner->assignment.attempt != assignment->attempt)
         learner_cancel_submission(learner); // of an attempt that is void; it is sent again
     learner->assignment = *assignment;
     learner->assigned = true;

@@ -25,12 +25,33 @@ struct submission {
 // ---- the end
 // -------------------------------------------------------------------------------------------------------
 
+// Refusals that pass: an older upload that has not ended yet, a collection started over whose assignment is
+// on its way, a control stream that is just coming back.
+static bool may_try_again(const struct submission *submission)
+{
+    switch (submission->response.reason) {
+    case cohort_v1_Reason_REASON_UNSPECIFIED:
+    case cohort_v1_Reason_REASON_SUPERSEDED:
+    case cohort_v1_Reason_REASON_UNKNOWN_LEARNER:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void refused(struct learner *learner, const struct submission *submission)
 {
     log_warn("summary refused", LOG_S("learner", learner->name), LOG_I("round", submission->round),
              LOG_S("reason", submission->response.message));
-    if (submission->attempt == learner->assignment.attempt)
-        learner->assigned = false;
+    learner->assigned = false;
+}
+
+static void try_again(struct learner *learner, const struct submission *submission)
+{
+    log_debug("sending the summary failed", LOG_S("learner", learner->name),
+              LOG_S("status", status_name(submission->status)),
+              LOG_S("error", submission->answered ? submission->response.message : submission->message));
+    learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_SUBMITTING);
 }
 
 static void finish(struct pool_job *job)
@@ -42,17 +63,14 @@ static void finish(struct pool_job *job)
     pthread_mutex_lock(&host->lock);
     learner->submission = NULL;
     learner->activity = ACTIVITY_NONE;
-    bool current = learner->assigned && learner->assignment.round == submission->round;
-    if (current && submission->answered && submission->response.accepted) {
+    bool current = learner->assigned && learner->assignment.round == submission->round &&
+                   learner->assignment.attempt == submission->attempt;
+    if (current && submission->answered && submission->response.accepted)
         learner->assigned = false;
-    } else if (current && submission->answered) {
+    else if (current && submission->answered && !may_try_again(submission))
         refused(learner, submission);
-    } else if (current &&
-               submission->attempt == learner->assignment.attempt) { // broken: the same again, later
-        log_debug("sending the summary failed", LOG_S("learner", learner->name),
-                  LOG_S("status", status_name(submission->status)), LOG_S("error", submission->message));
-        learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_SUBMITTING);
-    }
+    else if (current)
+        try_again(learner, submission);
     learner_go_on(learner);
     pthread_mutex_unlock(&host->lock);
     rpc_call_unref(submission->call);
