@@ -7,8 +7,9 @@ enum { START_TIMEOUT_MS = 10000 };
 enum status local_start_coordinator(struct processes *processes, char *ret_address, size_t bytes,
                                     struct error *error)
 {
-    const char *const arguments[] = {"cohort-coordinator", "--set", "listen=[\"127.0.0.1:0\"]", "--set",
-                                     "read_data=true",     NULL};
+    const char *const arguments[] = {
+        "cohort-coordinator", "--set", "listen=[\"127.0.0.1:0\"]", "--set", "read_data=true", "--set",
+        "drain=0s",           NULL};
     return processes_start(processes, "coordinator", arguments, ret_address, bytes, START_TIMEOUT_MS, error);
 }
 
