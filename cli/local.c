@@ -13,10 +13,11 @@ enum status local_start_coordinator(struct processes *processes, char *ret_addre
     return processes_start(processes, "coordinator", arguments, ret_address, bytes, START_TIMEOUT_MS, error);
 }
 
-enum status local_start_learners(struct processes *processes, const char *address, uint32_t n_learners,
-                                 uint32_t n_processes, struct error *error)
+enum status local_start_learners(struct processes *processes, const char *address, const char *learner_name,
+                                 uint32_t n_learners, uint32_t n_processes, struct error *error)
 {
-    char coordinator[300], from[48], learners[48], name[64];
+    char coordinator[300], called[80], from[48], learners[48], name[64];
+    snprintf(called, sizeof called, "name=%s", learner_name);
     snprintf(coordinator, sizeof coordinator, "coordinator=%s", address);
     for (uint32_t i = 0; i < n_processes; i++) {
         uint32_t first = (uint32_t)((uint64_t)i * n_learners / n_processes);
@@ -29,7 +30,7 @@ enum status local_start_learners(struct processes *processes, const char *addres
             snprintf(name, sizeof name, "learners-%u-to-%u", first, end - 1);
         const char *const arguments[] = {"cohort-learner",
                                          "--set",
-                                         "name=learner",
+                                         called,
                                          "--set",
                                          from,
                                          "--set",

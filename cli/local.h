@@ -8,9 +8,9 @@
 enum status local_start_coordinator(struct processes *processes, char *ret_address, size_t bytes,
                                     struct error *error);
 
-// Starts `n_processes` processes that host learner-0 .. learner-(n_learners - 1) among them.
-enum status local_start_learners(struct processes *processes, const char *address, uint32_t n_learners,
-                                 uint32_t n_processes, struct error *error);
+// Starts `n_processes` processes that host NAME-0 .. NAME-(n_learners - 1) among them.
+enum status local_start_learners(struct processes *processes, const char *address, const char *learner_name,
+                                 uint32_t n_learners, uint32_t n_processes, struct error *error);
 
 // How many processes to use when nobody says: one a learner, up to the number of cores times 8.
 uint32_t local_n_processes(uint32_t n_learners);

@@ -86,7 +86,8 @@ static enum status start_processes(struct session *session, struct error *error)
     char address[256];
     TRY(processes_open(&session->processes, session->logs, error));
     TRY(local_start_coordinator(&session->processes, address, sizeof address, error));
-    TRY(local_start_learners(&session->processes, address, session->n_learners, session->n_processes, error));
+    TRY(local_start_learners(&session->processes, address, "learner", session->n_learners,
+                             session->n_processes, error));
     TRY(rpc_runtime_new(&session->runtime, 1, error));
     return rpc_channel_new(&session->channel, session->runtime, address, error);
 }

@@ -30,6 +30,8 @@ static enum status offer_service(struct service *service, struct error *error)
 
 static enum status start(struct service *service, struct error *error)
 {
+    if (service->options.has_data)
+        TRY(data_check(&service->options.data, error));
     TRY(rpc_runtime_new(&service->runtime, 1, error));
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)

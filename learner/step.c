@@ -31,7 +31,8 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
     struct trainer *trainer = NULL;
     struct learner_result result = {0};
     int64_t started_ns = clock_monotonic_ns();
-    TRY(study_take_trainer(learner->study, &trainer, error));
+    if (!algorithm->trains_nothing)
+        TRY(study_take_trainer(learner->study, &trainer, error));
     const struct learner_step step = {
         .options = options->collaboration.algorithm.options,
         .training = &options->training,
@@ -48,7 +49,8 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
     enum status status = algorithm->learn(&step, learner->parameters, &result, error);
     if (status == STATUS_OK && result.summary != learner->parameters)
         memcpy(learner->parameters, result.summary, learner->study->n_parameters * sizeof(float));
-    study_give_trainer(learner->study, trainer);
+    if (trainer)
+        study_give_trainer(learner->study, trainer);
     learner->result.weight = result.weight;
     learner->result.train_loss = result.train_loss;
     learner->result.train_accuracy = result.train_accuracy;

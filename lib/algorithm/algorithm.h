@@ -15,7 +15,7 @@ struct learner_step {
     const struct training_options *training;
     const struct model *model;
     const struct part *part;
-    struct trainer *trainer; // this thread's
+    struct trainer *trainer; // this thread's; NULL where the algorithm trains nothing
     uint64_t seed;
     uint32_t learner, round, rounds; // round from 1
     bool (*stop)(void *user);        // asked now and then; true: give up with CANCELLED
@@ -40,6 +40,7 @@ struct reupdate_step {
 
 struct algorithm_kind {
     struct kind kind;
+    bool trains_nothing; // learners need no trainer, so they hold no more than the model
     // Refuses training options that the algorithm cannot honour; may be NULL.
     enum status (*check_training)(const void *options, const struct training_options *training,
                                   struct error *error);

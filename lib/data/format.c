@@ -20,8 +20,8 @@ static const struct field files_fields[] = {
     {.name = "features",
      .type = FIELD_TEXT,
      .offset = offsetof(struct data_files, features),
-     .required = true,
-     .help = "The file of the samples; a relative path starts at the current folder"},
+     .help = "The file of the samples, which every format but `generated` needs; a relative path starts at "
+             "the current folder"},
     {.name = "labels",
      .type = FIELD_TEXT,
      .offset = offsetof(struct data_files, labels),
@@ -39,7 +39,6 @@ const struct field data_fields[] = {
     {.name = "train",
      .type = FIELD_SECTION,
      .offset = offsetof(struct data_options, train),
-     .required = true,
      .fields = files_fields,
      .help = "What the learners learn from"},
     {.name = "test",
@@ -58,10 +57,33 @@ const struct field data_fields[] = {
     {0},
 };
 
+static enum status check_files(const struct kind *kind, const struct data_files *files, const char *what,
+                               struct error *error)
+{
+    bool reads_files = !((const struct format_kind *)kind)->no_files;
+    if (reads_files && !files->features)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "%s.features is missing, and the format '%s' reads files; add `%s: {features: PATH}`", what,
+            kind->name, what);
+    if (!reads_files && (files->features || files->labels))
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "the format '%s' reads no files, but %s names '%s'; leave it out, or choose the "
+                         "format of the file",
+                         kind->name, what, files->features ? files->features : files->labels);
+    return STATUS_OK;
+}
+
+enum status data_check(const struct data_options *data, struct error *error)
+{
+    TRY(check_files(data->format.kind, &data->train, "train", error));
+    return data->has_test ? check_files(data->format.kind, &data->test, "test", error) : STATUS_OK;
+}
+
 struct source {
     struct choice format;
     void *object;
-    char *features, *labels; // joined paths
+    char *features, *labels; // joined paths; without files, the format's name for messages
     struct source_info info;
 };
 
@@ -73,11 +95,14 @@ static const struct format_kind *format_of(const struct source *source)
 static enum status open_files(struct source *source, const struct data_files *files, const char *folder,
                               const struct source *like, struct error *error)
 {
-    source->features = file_join(folder, files->features);
+    source->features =
+        files->features ? file_join(folder, files->features) : memory_copy_text(source->format.kind->name);
     source->labels = files->labels ? file_join(folder, files->labels) : NULL;
     if (!source->features || (files->labels && !source->labels))
         return error_no_memory(error, 1);
     struct data_files joined = {.features = source->features, .labels = source->labels};
+    if (!format_of(source)->no_files)
+        TRY(check_files(source->format.kind, files, "train", error));
     return format_of(source)->open(source->format.options, &joined, like ? like->object : NULL,
                                    &source->object, &source->info, error);
 }

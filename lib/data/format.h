@@ -15,6 +15,7 @@ struct source_info {
 
 struct format_kind {
     struct kind kind;
+    bool no_files; // reads none: `files` then name nothing
     // Reads headers and targets. `ret` is the format's own object, which options and paths outlive. Every
     // error names the file and what is wrong with it. `like`, unless NULL, is the open object of the training
     // data that this is test data to: classes, means and scales are then taken from there.
@@ -43,9 +44,13 @@ struct data_options {
 
 extern const struct field data_fields[];
 
+// Whether files are named where the format reads some, and none where it does not.
+enum status data_check(const struct data_options *data, struct error *error);
+
 struct source;
 
-// Paths are taken relative to `folder` (NULL or empty: as they are). `format` must outlive the source.
+// Paths are taken relative to `folder` (NULL or empty: as they are); none is looked at without files.
+// `format` must outlive the source.
 enum status source_open(struct source **ret, const struct choice *format, const struct data_files *files,
                         const char *folder, struct error *error);
 // As test data to `train`, which is of the same format: the same classes under the same numbers, scaled by

@@ -34,6 +34,14 @@ static enum status check_name(const struct experiment *experiment, struct error 
                     yaml_shown(name, shown, sizeof shown), EXPERIMENT_NAME_MAX);
 }
 
+static enum status check_data(const struct experiment *experiment, struct error *error)
+{
+    if (!experiment->options.has_data)
+        return STATUS_OK;
+    enum status status = data_check(&experiment->options.data, error);
+    return status == STATUS_OK ? STATUS_OK : error_point(error, experiment_mark(experiment, "data"), status);
+}
+
 static enum status check_layers(const struct experiment *experiment, struct error *error)
 {
     size_t n = experiment->options.model.layers.n;
@@ -90,6 +98,7 @@ static enum status check_algorithm(const struct experiment *experiment, struct e
 static enum status check(const struct experiment *experiment, struct error *error)
 {
     TRY(check_name(experiment, error));
+    TRY(check_data(experiment, error));
     TRY(check_layers(experiment, error));
     TRY(check_participation(experiment, error));
     TRY(check_stop(experiment, error));

@@ -79,7 +79,7 @@ Test(algorithms, go_on_from_a_rounds_model_as_if_never_stopped)
     }
 }
 
-Test(algorithms, change_the_model_and_with_it_the_loss)
+Test(algorithms, change_the_model_and_with_it_the_loss_unless_they_train_nothing)
 {
     for (size_t k = 0; k < algorithms.n_kinds; k++) {
         struct loop *loop = loop_of(algorithms.kinds[k], toy.parts, N_LEARNERS, 8);
@@ -87,7 +87,10 @@ Test(algorithms, change_the_model_and_with_it_the_loss)
         cr_assert_eq(loop_evaluate(loop, &toy.all, &before, NULL), STATUS_OK);
         run(loop, ROUNDS, false);
         cr_assert_eq(loop_evaluate(loop, &toy.all, &after, NULL), STATUS_OK);
-        cr_assert_lt(after.loss, before.loss, "%s", algorithms.kinds[k]->name);
+        if (((const struct algorithm_kind *)algorithms.kinds[k])->trains_nothing)
+            cr_assert_float_eq(after.loss, before.loss, 1e-9, "%s", algorithms.kinds[k]->name);
+        else
+            cr_assert_lt(after.loss, before.loss, "%s", algorithms.kinds[k]->name);
         loop_free(loop);
     }
 }

@@ -1,0 +1,348 @@
+// cohort bench exchange: how long rounds of exchange take, and what they cost, without training.
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/stop.h"
+#include "cli/bench.h"
+#include "cli/bench_watch.h"
+#include "cli/local.h"
+#include "cohort/v1/coordinator.pb.h"
+#include "experiment/experiment.h"
+#include "report/human.h"
+#include "report/json.h"
+#include <inttypes.h>
+#include <pb_decode.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50 };
+
+struct bench {
+    // As asked for.
+    int64_t learners, parameters, rounds, processes;
+    const char *topology, *codec, *coordinator; // coordinator NULL: one of its own
+    bool json;
+
+    struct bytes yaml;
+    char logs[64]; // a folder, kept only when something failed
+    char name[32]; // of the learners, before their number
+    struct processes running;
+    struct rpc_runtime *runtime;
+    struct rpc_channel *channel;
+    char experiment_id[64];
+    struct history history;
+    uint64_t learner_peak_rss;
+};
+
+// ---- the experiment
+// ------------------------------------------------------------------------------------------------
+
+// Inputs of the first layer of a large model: what its shape is made of is of no account, but data and
+// outputs stay small beside it.
+enum { INPUTS = 1023 };
+
+// Layers with exactly `n` parameters: inputs x units, then units x 1, then 1 x the rest, or one layer of all.
+static void describe_model(struct bytes *yaml, uint64_t n, uint64_t learners)
+{
+    uint64_t units = n > 4 * (INPUTS + 1) ? (n - 1) / (INPUTS + 1) : 0, rest = n - units * (INPUTS + 1);
+    bytes_text(yaml, "model:\n  loss: cross_entropy\n  layers:\n");
+    if (units)
+        bytes_format(yaml,
+                     "    - dense: {units: %" PRIu64 ", bias: false}\n    - dense: {units: 1, bias: false}\n",
+                     units);
+    bytes_format(yaml, "    - dense: {units: %" PRIu64 ", bias: false}\n", rest);
+    bytes_format(
+        yaml, "data:\n  format: {kind: generated, shape: %d, classes: %" PRIu64 ", samples: %" PRIu64 "}\n",
+        units ? INPUTS : 1, rest, learners);
+}
+
+static enum status describe(struct bench *bench, struct error *error)
+{
+    struct bytes *yaml = &bench->yaml;
+    bytes_text(yaml, "name: exchange\n");
+    describe_model(yaml, (uint64_t)bench->parameters, (uint64_t)bench->learners);
+    bytes_format(yaml,
+                 "training: {optimizer: sgd, batch_size: 1}\n"
+                 "collaboration:\n  algorithm: exchange\n  topology: %s\n  codec: %s\n  rounds: %" PRId64
+                 "\n  learners: %" PRId64 "\n",
+                 bench->topology, bench->codec, bench->rounds, bench->learners);
+    if (yaml->failed)
+        return error_no_memory(error, yaml->n);
+    struct experiment experiment = EXPERIMENT_INIT;
+    TRY(experiment_parse(&experiment, yaml->data, yaml->n, "the exchange's experiment", NULL, 0, error));
+    experiment_release(&experiment);
+    return STATUS_OK;
+}
+
+static enum status check_bounds(const char *name, int64_t value, int64_t most, struct error *error)
+{
+    if (value >= 1 && value <= most)
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID_ARGUMENT, "%s '%" PRId64 "' must be from 1 to %" PRId64, name,
+                     value, most);
+}
+
+static enum status check(struct bench *bench, struct error *error)
+{
+    TRY(check_bounds("--learners", bench->learners, EXPERIMENT_LEARNERS_MAX, error));
+    TRY(check_bounds("--parameters", bench->parameters, (int64_t)TENSOR_FLOATS_MAX, error));
+    TRY(check_bounds("--rounds", bench->rounds, EXPERIMENT_ROUNDS_MAX, error));
+    if (!bench->processes)
+        bench->processes = local_n_processes((uint32_t)bench->learners);
+    TRY(check_bounds("--processes", bench->processes, bench->learners, error));
+    return describe(bench, error);
+}
+
+// ---- the coordinator's answers
+// -------------------------------------------------------------------------------------
+
+static enum status list_learners(const struct bench *bench, cohort_v1_ListLearnersResponse *ret,
+                                 struct error *error)
+{
+    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
+    return rpc_unary(bench->channel, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
+                     cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
+                     ret, error);
+}
+
+// Learners that wait there would be taken for the exchange, for which they have no data.
+static enum status check_nobody_waits(const struct bench *bench, struct error *error)
+{
+    cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
+    TRY(list_learners(bench, &response, error));
+    enum status status = STATUS_OK;
+    for (pb_size_t i = 0; i < response.learners_count && status == STATUS_OK; i++)
+        if (response.learners[i].state == cohort_v1_LearnerState_LEARNER_STATE_JOINED)
+            status = error_set(error, STATUS_FAILED_PRECONDITION,
+                               "learner '%s' waits for an experiment at '%s' and would be drawn into the "
+                               "measurement; stop it, or measure at a coordinator without waiting learners",
+                               response.learners[i].name, bench->coordinator);
+    pb_release(cohort_v1_ListLearnersResponse_fields, &response);
+    return status;
+}
+
+static enum status find_learner_peak(struct bench *bench, struct error *error)
+{
+    cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
+    TRY(list_learners(bench, &response, error));
+    for (pb_size_t i = 0; i < response.learners_count; i++)
+        if (strncmp(response.learners[i].name, bench->name, strlen(bench->name)) == 0 &&
+            response.learners[i].peak_rss_bytes > bench->learner_peak_rss)
+            bench->learner_peak_rss = response.learners[i].peak_rss_bytes;
+    pb_release(cohort_v1_ListLearnersResponse_fields, &response);
+    return STATUS_OK;
+}
+
+static enum status create(struct bench *bench, struct error *error)
+{
+    cohort_v1_CreateExperimentRequest request = cohort_v1_CreateExperimentRequest_init_zero;
+    cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
+    request.yaml = bench->yaml.data;
+    TRY(rpc_unary(bench->channel, "/cohort.v1.Coordinator/CreateExperiment", CALL_TIMEOUT_MS,
+                  cohort_v1_CreateExperimentRequest_fields, &request,
+                  cohort_v1_CreateExperimentResponse_fields, &response, error));
+    snprintf(bench->experiment_id, sizeof bench->experiment_id, "%s", response.experiment.id);
+    pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
+    return STATUS_OK;
+}
+
+static void cancel(const struct bench *bench)
+{
+    cohort_v1_CancelExperimentRequest request = cohort_v1_CancelExperimentRequest_init_zero;
+    cohort_v1_CancelExperimentResponse response = cohort_v1_CancelExperimentResponse_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", bench->experiment_id);
+    snprintf(request.message, sizeof request.message, "the measurement was stopped");
+    rpc_unary(bench->channel, "/cohort.v1.Coordinator/CancelExperiment", CALL_TIMEOUT_MS,
+              cohort_v1_CancelExperimentRequest_fields, &request, cohort_v1_CancelExperimentResponse_fields,
+              &response, NULL);
+}
+
+// ---- the run
+// -------------------------------------------------------------------------------------------------------
+
+static enum status start(struct bench *bench, struct error *error)
+{
+    char address[256];
+    const char *folder = getenv("TMPDIR");
+    snprintf(bench->logs, sizeof bench->logs, "%.40s/cohort-bench-XXXXXX",
+             folder && *folder ? folder : "/tmp");
+    if (!mkdtemp(bench->logs))
+        return error_set(error, STATUS_FAILED_PRECONDITION, "cannot make a folder for logs in '%s'",
+                         bench->logs);
+    snprintf(bench->name, sizeof bench->name, "bench-%d", (int)getpid());
+    TRY(processes_open(&bench->running, bench->logs, error));
+    if (bench->coordinator)
+        snprintf(address, sizeof address, "%s", bench->coordinator);
+    else
+        TRY(local_start_coordinator(&bench->running, address, sizeof address, error));
+    TRY(rpc_runtime_new(&bench->runtime, 1, error));
+    TRY(rpc_channel_new(&bench->channel, bench->runtime, address, error));
+    if (bench->coordinator)
+        TRY(check_nobody_waits(bench, error));
+    TRY(create(bench, error));
+    return local_start_learners(&bench->running, address, bench->name, (uint32_t)bench->learners,
+                                (uint32_t)bench->processes, error);
+}
+
+static bool stop_asked_for(void)
+{
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    return sigtimedwait(&both, NULL, &(struct timespec){0}) > 0;
+}
+
+static enum status follow(struct bench *bench, struct error *error)
+{
+    struct bench_watch *watch = NULL;
+    TRY(bench_watch_new(&watch, bench->channel, bench->experiment_id, &bench->history, error));
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && !bench_watch_wait(watch, LOOK_MS)) {
+        status = processes_check(&bench->running, error);
+        if (status == STATUS_OK && stop_asked_for())
+            status = error_set(error, STATUS_CANCELLED, "stopped");
+    }
+    if (status != STATUS_OK)
+        cancel(bench);
+    else
+        status = bench_watch_status(watch, error);
+    bench_watch_free(watch);
+    return status;
+}
+
+// ---- what it came to
+// -----------------------------------------------------------------------------------------------
+
+static void print_json(const struct bench *bench, const cohort_v1_Experiment *experiment)
+{
+    struct bytes text = BYTES_INIT;
+    bytes_format(&text,
+                 "{\"learners\": %" PRId64 ", \"processes\": %" PRId64 ", \"parameters\": %" PRId64
+                 ", \"model_parameters\": %" PRIu64 ", \"rounds\": %u, \"topology\": ",
+                 bench->learners, bench->processes, bench->parameters, experiment->model_parameters,
+                 experiment->round);
+    bytes_json(&text, bench->topology);
+    bytes_text(&text, ", \"codec\": ");
+    bytes_json(&text, bench->codec);
+    bytes_text(&text, ", \"round_seconds\": {\"median\": ");
+    json_real(&text, history_round_seconds(&bench->history, 0.5));
+    bytes_text(&text, ", \"p95\": ");
+    json_real(&text, history_round_seconds(&bench->history, 0.95));
+    bytes_format(&text,
+                 "}, \"bytes_up\": %" PRIu64 ", \"bytes_down\": %" PRIu64
+                 ", \"peak_rss_bytes\": {\"coordinator\": %" PRIu64 ", \"learner\": %" PRIu64 "}}\n",
+                 experiment->bytes_up, experiment->bytes_down, experiment->coordinator_peak_rss_bytes,
+                 bench->learner_peak_rss);
+    if (!text.failed)
+        fputs(text.data, stdout);
+    bytes_release(&text);
+}
+
+static void print_table(const struct bench *bench, const cohort_v1_Experiment *experiment)
+{
+    char a[HUMAN_BYTES], b[HUMAN_BYTES], c[HUMAN_BYTES];
+    printf("%s learners in %" PRId64 " processes, %s parameters, %s, %s, %u rounds\n",
+           human_count((uint64_t)bench->learners, a), bench->processes,
+           human_count(experiment->model_parameters, b), bench->topology, bench->codec, experiment->round);
+    printf("  a round        median %.3f ms, p95 %.3f ms\n",
+           history_round_seconds(&bench->history, 0.5) * 1e3,
+           history_round_seconds(&bench->history, 0.95) * 1e3);
+    printf("  bytes          %s up, %s down in all\n", human_bytes(experiment->bytes_up, a),
+           human_bytes(experiment->bytes_down, b));
+    printf("  peak memory    coordinator %s, learner's process %s; the model is %s\n",
+           human_bytes(experiment->coordinator_peak_rss_bytes, a), human_bytes(bench->learner_peak_rss, b),
+           human_bytes(experiment->model_parameters * sizeof(float), c));
+}
+
+static enum status finish(struct bench *bench, struct error *error)
+{
+    cohort_v1_GetExperimentRequest request = cohort_v1_GetExperimentRequest_init_zero;
+    cohort_v1_GetExperimentResponse response = cohort_v1_GetExperimentResponse_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", bench->experiment_id);
+    TRY(find_learner_peak(bench, error));
+    TRY(rpc_unary(bench->channel, "/cohort.v1.Coordinator/GetExperiment", CALL_TIMEOUT_MS,
+                  cohort_v1_GetExperimentRequest_fields, &request, cohort_v1_GetExperimentResponse_fields,
+                  &response, error));
+    const cohort_v1_Experiment *experiment = &response.experiment;
+    enum status status = STATUS_OK;
+    if (experiment->state != cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED)
+        status = error_set(error, STATUS_ABORTED, "the exchange failed in round %u: %s",
+                           experiment->round + 1, experiment->message);
+    else if (bench->json)
+        print_json(bench, experiment);
+    else
+        print_table(bench, experiment);
+    pb_release(cohort_v1_GetExperimentResponse_fields, &response);
+    return status;
+}
+
+static void bench_release(struct bench *bench, bool failed)
+{
+    if (bench->channel)
+        rpc_channel_free(bench->channel);
+    processes_stop(&bench->running, STOP_GRACE_MS);
+    if (bench->runtime)
+        rpc_runtime_free(bench->runtime);
+    if (*bench->logs && !failed)
+        file_remove_tree(bench->logs);
+    history_release(&bench->history);
+    bytes_release(&bench->yaml);
+}
+
+// ---- the command
+// ---------------------------------------------------------------------------------------------------
+
+static enum status measure(struct bench *bench, struct error *error)
+{
+    TRY(check(bench, error));
+    stop_block();
+    TRY(start(bench, error));
+    TRY(follow(bench, error));
+    return finish(bench, error);
+}
+
+static enum status run(const struct command *command, int argc, char **argv, struct error *error)
+{
+    struct bench bench = {
+        .learners = 8, .parameters = 1000000, .rounds = 20, .topology = "star", .codec = "f32"};
+    const struct argument table[] = {
+        {"--learners", ARGUMENT_COUNT, &bench.learners, "N", "learners that exchange (default 8)"},
+        {"--parameters", ARGUMENT_COUNT, &bench.parameters, "P",
+         "float32 values in the model (default 1000000)"},
+        {"--rounds", ARGUMENT_COUNT, &bench.rounds, "R", "rounds to measure (default 20)"},
+        {"--topology", ARGUMENT_TEXT, &bench.topology, "T", "who exchanges with whom (default star)"},
+        {"--codec", ARGUMENT_TEXT, &bench.codec, "C", "how values become bytes (default f32)"},
+        {"--coordinator", ARGUMENT_TEXT, &bench.coordinator, "ADDRESS",
+         "measure against this coordinator instead of one started for it"},
+        {"--processes", ARGUMENT_COUNT, &bench.processes, "N",
+         "processes that host the learners (default one each, up to 8 a core)"},
+        {"--json", ARGUMENT_FLAG, &bench.json, NULL, "print one JSON object"},
+        {0},
+    };
+    struct texts words = {0};
+    if (arguments_want_help(argc, argv)) {
+        command_help(command, table);
+        return STATUS_OK;
+    }
+    TRY(arguments_read(table, argc, argv, &words, 0, error));
+    enum status status = measure(&bench, error);
+    bench_release(&bench, status != STATUS_OK);
+    return status;
+}
+
+const struct command command_bench_exchange = {
+    .name = "exchange",
+    .usage = "cohort bench exchange [--learners N] [--parameters P] [--rounds R] [--topology T] [--codec C] "
+             "[--coordinator ADDRESS] [--processes N] [--json]",
+    .help = "Measures rounds of exchange without training",
+    .details =
+        "A round is from its start to its commit: every learner fetches the model and sends it back, and\n"
+        "the coordinator folds, re-updates and hashes. Bytes are those of models and summaries in all\n"
+        "rounds; peak memory is what the system counts for a whole process.\n",
+    .run = run,
+};

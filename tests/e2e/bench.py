@@ -1,0 +1,47 @@
+"""cohort bench exchange on small sizes, its figures and its refusals: bench.py COHORT"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+COHORT = sys.argv[1]
+folder = tempfile.TemporaryDirectory()
+
+
+def bench(*arguments):
+    return subprocess.run([COHORT, "bench", "exchange", *map(str, arguments)], capture_output=True, text=True,
+                          timeout=120, env={**os.environ, "TMPDIR": folder.name})
+
+
+def check_figures(learners, parameters, rounds, processes):
+    result = bench("--learners", learners, "--parameters", parameters, "--rounds", rounds, "--processes", processes,
+                   "--json")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    expected = {"learners": learners, "parameters": parameters, "model_parameters": parameters, "rounds": rounds,
+                "processes": processes, "topology": "star", "codec": "f32",
+                "bytes_up": 4 * parameters * learners * rounds, "bytes_down": 4 * parameters * processes * rounds}
+    for key, value in expected.items():
+        assert figures[key] == value, (key, figures[key], value)
+    seconds, peaks = figures["round_seconds"], figures["peak_rss_bytes"]
+    assert 0 < seconds["median"] <= seconds["p95"] < 60, seconds
+    assert all(1e6 < peaks[program] < 1e9 for program in ("coordinator", "learner")), peaks
+
+
+def check_refusal(words, *arguments):
+    result = bench(*arguments)
+    assert result.returncode == 2, (arguments, result.returncode, result.stderr)
+    assert result.stdout == "" and words in result.stderr, result.stderr
+
+
+check_figures(learners=1, parameters=1, rounds=2, processes=1)
+check_figures(learners=3, parameters=4097, rounds=4, processes=2)  # one process hosts two, and fetches once
+check_figures(learners=4, parameters=10000, rounds=3, processes=4)
+table = bench("--learners", 2, "--parameters", 5000, "--rounds", 2)
+assert table.returncode == 0 and "5,000 parameters" in table.stdout and "median" in table.stdout, table
+check_refusal("--learners '0' must be from 1", "--learners", 0)
+check_refusal("--processes '3' must be from 1 to 2", "--learners", 2, "--processes", 3)
+check_refusal("unknown topology 'sta'; did you mean 'star'?", "--topology", "sta")
+check_refusal("unknown codec 'f33'; did you mean 'f32'?", "--codec", "f33")
+assert os.listdir(folder.name) == [], os.listdir(folder.name)
