@@ -8,8 +8,7 @@ repetitions=${2:-7}
 # A kernel set forced by the shell would slow both sides down; a single thread on both.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
-bench=$build/bin/bench-step
-[ -x "$bench" ] || bench=$build/bench/bench-step
+bench=$build/bench/bench-step
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 i=0

@@ -2,7 +2,7 @@
 // c channel, i j tap, y x pixel, s stride and X padded:
 //     Y[o, y, x] = b[o] + sum_cij W[o, c, i, j] X[c, s y + i, s x + j]
 //     dW[o, c, i, j] = sum_yx dY[o, y, x] X[c, s y + i, s x + j]        db[o] = sum_yx dY[o, y, x]
-//     dX[c, u, v] = sum_oij W[o, c, i, j] D[o, u - i, v - j], D: dY with s - 1 zeros between its pixels
+//     dX[c, u, v] = sum_oij W[o, c, i, j] dY[o, (u - i) / s, (v - j) / s], over the i, j that s divides
 // X: [batch, channels, height, width], W: [filters, channels, kernel, kernel], Y: [batch, filters, ...].
 //
 // All three are products with an image's patches (nn/patches.h), one sample at a time: nothing larger than a
@@ -10,9 +10,8 @@
 // out pixel by pixel and are transposed, a block of pixels at a time.
 #include "base/kernel.h"
 #include "base/memory.h"
+#include "nn/conv2d_impl.h"
 #include "nn/init.h"
-#include "nn/patches.h"
-#include "nn/window.h"
 #include <assert.h>
 #include <string.h>
 
@@ -47,7 +46,7 @@ static const struct field fields[] = {
      .offset = offsetof(struct conv2d_options, stride),
      .fallback = "1",
      .min = 1,
-     .max = 1 << 12,
+     .max = 1 << 6,
      .help = "Pixels from one place of a filter to the next, one number or [height, width]"},
     {.name = "padding",
      .type = FIELD_WORD,
@@ -72,27 +71,8 @@ static const struct field fields[] = {
 };
 
 enum { WEIGHT, BIAS };
-enum { BLOCK = 256 };                 // pixels multiplied before they are transposed
 enum { SAMPLE_FLOATS_MAX = 1 << 29 }; // so that offsets fit 32 bits
 enum { ALIGN_FLOATS = 16 };
-
-// Where each part of the working space stands, in floats. Only the backward pass uses those from `sums` on
-// that start with d.
-struct work {
-    size_t taps, pixels, image, weights, sums;   // of the forward product
-    size_t d_weights;                            // [taps, width(filters)]
-    size_t d_taps, d_pixels, d_image, d_filters; // of the product for dX
-    size_t total;
-};
-
-struct conv {
-    struct window window;
-    size_t filters, n_taps, n_pixels; // taps: channels x kernel; pixels: of the output
-    size_t d_extent[2];               // of D: input + kernel - 1
-    size_t n_d_taps, n_d_pixels;      // taps: filters x kernel; pixels: of the input
-    size_t width, d_width;            // filters and channels, rounded up to whole vectors
-    struct work work;
-};
 
 static struct window_options window_options(const struct conv2d_options *options)
 {
@@ -111,6 +91,11 @@ static enum status check(const void *layer_options, struct error *error)
     return window_check(&window, error);
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 static size_t reserve(size_t *total, size_t n)
 {
     size_t at = *total;
@@ -118,37 +103,33 @@ static size_t reserve(size_t *total, size_t n)
     return at;
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static void lay_out(struct conv *conv)
+static void lay_out(struct conv2d *conv)
 {
     const size_t *padded = conv->window.padded, *d_extent = conv->d_extent;
-    struct work *work = &conv->work;
+    struct conv2d_work *work = &conv->work;
     size_t pixels = conv->n_pixels > conv->n_d_pixels ? conv->n_pixels : conv->n_d_pixels;
     size_t width = conv->width > conv->d_width ? conv->width : conv->d_width;
     work->taps = reserve(&work->total, conv->n_taps);
     work->pixels = reserve(&work->total, conv->n_pixels);
     work->image = reserve(&work->total, conv->window.channels * padded[0] * padded[1]);
     work->weights = reserve(&work->total, conv->n_taps * conv->width);
-    work->sums = reserve(&work->total, least(pixels, BLOCK) * width);
+    work->sums = reserve(&work->total, least(pixels, CONV2D_BLOCK) * width);
     work->d_weights = reserve(&work->total, conv->n_taps * conv->width);
     work->d_taps = reserve(&work->total, conv->n_d_taps);
     work->d_pixels = reserve(&work->total, conv->n_d_pixels);
+    work->d_places = reserve(&work->total, conv->n_d_pixels);
     work->d_image = reserve(&work->total, conv->filters * d_extent[0] * d_extent[1]);
     work->d_filters = reserve(&work->total, conv->n_d_taps * conv->d_width);
 }
 
-static struct conv conv_of(const struct window *window, size_t filters)
+static struct conv2d conv_of(const struct window *window, size_t filters)
 {
-    struct conv conv = {.window = *window, .filters = filters};
+    struct conv2d conv = {.window = *window, .filters = filters};
     size_t kernel = window->kernel[0] * window->kernel[1];
     conv.n_taps = window->channels * kernel;
     conv.n_pixels = window->output[0] * window->output[1];
     for (int axis = 0; axis < 2; axis++)
-        conv.d_extent[axis] = window->input[axis] + window->kernel[axis] - 1;
+        conv.d_extent[axis] = conv2d_d_extent(window, axis);
     conv.n_d_taps = filters * kernel;
     conv.n_d_pixels = window->input[0] * window->input[1];
     conv.width = patches_width(filters);
@@ -228,75 +209,51 @@ static void fill_pixels(const size_t count[2], const size_t stride[2], size_t ro
             *ret++ = (int32_t)(y * stride[0] * row + x * stride[1]);
 }
 
-// Where an image's pixels go in a wider one: pixel (y, x) to (step y + from[0], step x + from[1]), those
-// outside are dropped.
-struct spread {
-    size_t input[2], output[2], step[2];
-    ptrdiff_t from[2];
-};
-
-static void spread_row(const struct spread *spread, const float *row, float *ret)
+static void spread_row(const struct conv2d_spread *spread, const float *row, float *ret)
 {
-    ptrdiff_t from = spread->from[1], width = (ptrdiff_t)spread->output[1];
-    if (spread->step[1] == 1 && from >= 0 && from < width) {
-        memcpy(ret + from, row, least(spread->input[1], (size_t)(width - from)) * sizeof row[0]);
-        return;
-    }
-    for (size_t x = 0; x < spread->input[1]; x++) {
-        ptrdiff_t to = (ptrdiff_t)(x * spread->step[1]) + from;
-        if (to >= 0 && to < width)
-            ret[to] = row[x];
-    }
+    ptrdiff_t shift = spread->from[1], n = (ptrdiff_t)spread->input[1];
+    ptrdiff_t room = (ptrdiff_t)spread->output[1] - shift;
+    ptrdiff_t from = shift < 0 ? -shift : 0, end = room < n ? room : n;
+    if (from < end)
+        memcpy(ret + shift + from, row + from, (size_t)(end - from) * sizeof row[0]);
 }
 
-static void spread_image(const struct spread *spread, size_t channels, const float *image, float *ret)
+void conv2d_spread(const struct conv2d_spread *spread, size_t channels, const float *image, float *ret)
 {
     for (size_t c = 0; c < channels; c++)
         for (size_t y = 0; y < spread->input[0]; y++) {
-            ptrdiff_t to = (ptrdiff_t)(y * spread->step[0]) + spread->from[0];
+            ptrdiff_t to = (ptrdiff_t)y + spread->from[0];
             const float *row = image + (c * spread->input[0] + y) * spread->input[1];
             if (to >= 0 && to < (ptrdiff_t)spread->output[0])
                 spread_row(spread, row, ret + (c * spread->output[0] + (size_t)to) * spread->output[1]);
         }
 }
 
-static struct spread spread_input(const struct window *window)
+static struct conv2d_spread spread_input(const struct window *window)
 {
-    return (struct spread){.input = {window->input[0], window->input[1]},
-                           .output = {window->padded[0], window->padded[1]},
-                           .step = {1, 1},
-                           .from = {(ptrdiff_t)window->before[0], (ptrdiff_t)window->before[1]}};
-}
-
-static struct spread spread_gradient(const struct conv *conv)
-{
-    const struct window *window = &conv->window;
-    struct spread spread = {.input = {window->output[0], window->output[1]},
-                            .output = {conv->d_extent[0], conv->d_extent[1]},
-                            .step = {window->stride[0], window->stride[1]}};
-    for (int axis = 0; axis < 2; axis++)
-        spread.from[axis] = (ptrdiff_t)window->kernel[axis] - 1 - (ptrdiff_t)window->before[axis];
-    return spread;
+    return (struct conv2d_spread){.input = {window->input[0], window->input[1]},
+                                  .output = {window->padded[0], window->padded[1]},
+                                  .from = {(ptrdiff_t)window->before[0], (ptrdiff_t)window->before[1]}};
 }
 
 // The forward product's offset lists, and zeros where no sample writes.
-static void open_forward(const struct conv *conv, float *shared)
+static void open_forward(const struct conv2d *conv, float *shared)
 {
     const struct window *window = &conv->window;
-    const struct work *work = &conv->work;
+    const struct conv2d_work *work = &conv->work;
     fill_taps(window->channels, window->kernel, window->padded, (int32_t *)(shared + work->taps));
     fill_pixels(window->output, window->stride, window->padded[1], (int32_t *)(shared + work->pixels));
     memset(shared + work->image, 0, (work->weights - work->image) * sizeof shared[0]);
 }
 
 // ret [n_columns, n_pixels] = transpose(P * right), by blocks of pixels. P has the pixels as its columns.
-static void multiply_blocks(const struct patches *all, size_t width, const float *right, float *sums,
-                            size_t n_filters, float *ret)
+void conv2d_multiply(const struct patches *all, size_t width, const float *right, float *sums,
+                     size_t n_filters, float *ret)
 {
     struct patches block = *all;
-    for (size_t from = 0; from < all->n_columns; from += BLOCK) {
+    for (size_t from = 0; from < all->n_columns; from += CONV2D_BLOCK) {
         block.columns = all->columns + from;
-        block.n_columns = least(all->n_columns - from, BLOCK);
+        block.n_columns = least(all->n_columns - from, CONV2D_BLOCK);
         patches_multiply(&block, width, right, width, false, sums, width);
         patches_transpose(block.n_columns, n_filters, sums, width, ret + from, all->n_columns);
     }
@@ -310,7 +267,7 @@ KERNEL static void add_to_rows(size_t n_rows, size_t n, const float *restrict co
             values[row * n + i] += constants[row];
 }
 
-static struct conv conv_of_pass(const struct layer_pass *pass)
+static struct conv2d conv_of_pass(const struct layer_pass *pass)
 {
     struct window window = window_of(pass->plan);
     return conv_of(&window, pass->plan->tensors[WEIGHT].shape.extents[0]);
@@ -318,9 +275,9 @@ static struct conv conv_of_pass(const struct layer_pass *pass)
 
 static void forward(const struct layer_pass *pass)
 {
-    const struct conv conv = conv_of_pass(pass);
-    const struct work *work = &conv.work;
-    const struct spread spread = spread_input(&conv.window);
+    const struct conv2d conv = conv_of_pass(pass);
+    const struct conv2d_work *work = &conv.work;
+    const struct conv2d_spread spread = spread_input(&conv.window);
     const size_t input = shape_size(&pass->plan->input), output = shape_size(&pass->plan->output);
     float *shared = pass->shared, *weights = shared + work->weights;
     open_forward(&conv, shared);
@@ -335,8 +292,8 @@ static void forward(const struct layer_pass *pass)
     };
     for (size_t sample = 0; sample < pass->batch; sample++) {
         float *to = pass->output + sample * output;
-        spread_image(&spread, conv.window.channels, pass->input + sample * input, shared + work->image);
-        multiply_blocks(&patches, conv.width, weights, shared + work->sums, conv.filters, to);
+        conv2d_spread(&spread, conv.window.channels, pass->input + sample * input, shared + work->image);
+        conv2d_multiply(&patches, conv.width, weights, shared + work->sums, conv.filters, to);
         if (pass->plan->n_tensors > BIAS)
             add_to_rows(conv.filters, conv.n_pixels, pass->tensors[BIAS], to);
     }
@@ -352,21 +309,21 @@ KERNEL static void add_rows(size_t n_rows, size_t width, size_t n, const float *
 
 // Adds one sample's part to dW (transposed, in the working space) and db. The sample's input lies padded in
 // the working space already.
-static void add_tensor_gradients(const struct conv *conv, float *shared, const float *output_gradient,
+static void add_tensor_gradients(const struct conv2d *conv, float *shared, const float *output_gradient,
                                  bool first, float *bias_gradient)
 {
-    const struct work *work = &conv->work;
-    float *gradient = shared + work->sums; // [BLOCK, width]
+    const struct conv2d_work *work = &conv->work;
+    float *gradient = shared + work->sums; // [CONV2D_BLOCK, width]
     struct patches patches = {
         .image = shared + work->image,
         .columns = (const int32_t *)(shared + work->taps),
         .n_columns = conv->n_taps,
     };
     if (conv->width > conv->filters) // the vectors' unused lanes
-        memset(gradient, 0, least(conv->n_pixels, BLOCK) * conv->width * sizeof gradient[0]);
-    for (size_t from = 0; from < conv->n_pixels; from += BLOCK) {
+        memset(gradient, 0, least(conv->n_pixels, CONV2D_BLOCK) * conv->width * sizeof gradient[0]);
+    for (size_t from = 0; from < conv->n_pixels; from += CONV2D_BLOCK) {
         patches.rows = (const int32_t *)(shared + work->pixels) + from;
-        patches.n_rows = least(conv->n_pixels - from, BLOCK);
+        patches.n_rows = least(conv->n_pixels - from, CONV2D_BLOCK);
         patches_transpose(conv->filters, patches.n_rows, output_gradient + from, conv->n_pixels, gradient,
                           conv->width);
         patches_multiply(&patches, conv->width, gradient, conv->width, !first || from,
@@ -376,59 +333,24 @@ static void add_tensor_gradients(const struct conv *conv, float *shared, const f
     }
 }
 
-// For dX: offsets, zeros where no sample writes, and the filters with taps reversed, [filters x taps,
-// channels].
-static void open_input_gradient(const struct conv *conv, const float *weights, float *shared)
-{
-    const struct window *window = &conv->window;
-    const struct work *work = &conv->work;
-    const size_t channels = window->channels, kernel = window->kernel[0] * window->kernel[1];
-    float *filters = shared + work->d_filters;
-    fill_taps(conv->filters, window->kernel, conv->d_extent, (int32_t *)(shared + work->d_taps));
-    fill_pixels(window->input, (const size_t[2]){1, 1}, conv->d_extent[1],
-                (int32_t *)(shared + work->d_pixels));
-    memset(shared + work->d_image, 0, (work->total - work->d_image) * sizeof shared[0]);
-    for (size_t filter = 0; filter < conv->filters; filter++)
-        for (size_t c = 0; c < channels; c++)
-            for (size_t tap = 0; tap < kernel; tap++)
-                filters[(filter * kernel + kernel - 1 - tap) * conv->d_width + c] =
-                    weights[(filter * channels + c) * kernel + tap];
-}
-
-static void input_gradient(const struct conv *conv, float *shared, const float *output_gradient, float *ret)
-{
-    const struct work *work = &conv->work;
-    const struct spread spread = spread_gradient(conv);
-    const struct patches patches = {
-        .image = shared + work->d_image,
-        .rows = (const int32_t *)(shared + work->d_taps),
-        .columns = (const int32_t *)(shared + work->d_pixels),
-        .n_rows = conv->n_d_taps,
-        .n_columns = conv->n_d_pixels,
-    };
-    spread_image(&spread, conv->filters, output_gradient, shared + work->d_image);
-    multiply_blocks(&patches, conv->d_width, shared + work->d_filters, shared + work->sums,
-                    conv->window.channels, ret);
-}
-
 static void backward(const struct layer_pass *pass)
 {
-    const struct conv conv = conv_of_pass(pass);
-    const struct spread spread = spread_input(&conv.window);
+    const struct conv2d conv = conv_of_pass(pass);
+    const struct conv2d_spread spread = spread_input(&conv.window);
     const size_t input = shape_size(&pass->plan->input), output = shape_size(&pass->plan->output);
     float *shared = pass->shared;
     float *bias_gradient = pass->plan->n_tensors > BIAS ? pass->tensor_gradients[BIAS] : NULL;
     open_forward(&conv, shared);
     if (pass->input_gradient)
-        open_input_gradient(&conv, pass->tensors[WEIGHT], shared);
+        conv2d_open_input_gradient(&conv, pass->tensors[WEIGHT], shared);
     if (bias_gradient)
         memset(bias_gradient, 0, conv.filters * sizeof bias_gradient[0]);
     for (size_t sample = 0; sample < pass->batch; sample++) {
         const float *gradient = pass->output_gradient + sample * output;
-        spread_image(&spread, conv.window.channels, pass->input + sample * input, shared + conv.work.image);
+        conv2d_spread(&spread, conv.window.channels, pass->input + sample * input, shared + conv.work.image);
         add_tensor_gradients(&conv, shared, gradient, sample == 0, bias_gradient);
         if (pass->input_gradient)
-            input_gradient(&conv, shared, gradient, pass->input_gradient + sample * input);
+            conv2d_input_gradient(&conv, shared, gradient, pass->input_gradient + sample * input);
     }
     patches_transpose(conv.n_taps, conv.filters, shared + conv.work.d_weights, conv.width,
                       pass->tensor_gradients[WEIGHT], conv.n_taps);
