@@ -76,6 +76,21 @@ static enum status check_partition(const struct experiment *experiment, struct s
     return STATUS_OK;
 }
 
+enum { READ_VALUES_MAX = 64 << 20 };
+
+// Reads every sample once, so that a damaged file or a value that is no number is told before anything
+// starts. What takes more than 256 MB is left to the learners, each of which reads its own part.
+static enum status check_samples(struct source *source, struct error *error)
+{
+    const struct source_info *info = source_info(source);
+    struct dataset dataset = {0};
+    if (info->n_samples > READ_VALUES_MAX / shape_size(&info->sample))
+        return STATUS_OK;
+    TRY(source_read(source, NULL, 0, &dataset, error));
+    dataset_release(&dataset);
+    return STATUS_OK;
+}
+
 static enum status check_test(const struct experiment *experiment, const struct source *train,
                               struct error *error)
 {
@@ -84,6 +99,8 @@ static enum status check_test(const struct experiment *experiment, const struct 
     if (!data->has_test)
         return STATUS_OK;
     enum status status = source_open_test(&test, train, &data->test, NULL, error);
+    if (status == STATUS_OK)
+        status = check_samples(test, error);
     source_close(test);
     if (status != STATUS_OK)
         return error_point(error, experiment_mark(experiment, "data.test"), status);
@@ -99,8 +116,12 @@ enum status experiment_file_check(const struct experiment *experiment, struct by
         return STATUS_OK;
     }
     enum status status = source_open(&train, &data->format, &data->train, NULL, error);
-    if (status != STATUS_OK)
+    if (status == STATUS_OK)
+        status = check_samples(train, error);
+    if (status != STATUS_OK) {
+        source_close(train);
         return error_point(error, experiment_mark(experiment, "data.train"), status);
+    }
     status = check_test(experiment, train, error);
     if (status == STATUS_OK)
         status = check_partition(experiment, train, error);

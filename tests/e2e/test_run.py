@@ -160,6 +160,18 @@ def it_ends_and_says_so_when_a_learner_dies(world):
     assert world.processes() == []
 
 
+def it_leaves_nothing_of_an_earlier_run_in_the_same_folder(world):
+    experiment = classes_experiment(world.folder)
+    world.run(experiment, "--set", "collaboration.rounds=5")
+    run = world.run(experiment, "--set", "collaboration.learners=2")
+    assert [row["round"] for row in run.metrics("round")] == [1, 2, 3]
+    assert rows_of(run) == {"learner-0", "learner-1"} and sha256(run.folder / "model.safetensors") == run.hash
+
+
+def rows_of(run):
+    return {row["learner"] for row in run.metrics("learner")}
+
+
 def it_keeps_two_runs_of_one_experiment_apart(world):
     path = world.write("x.yaml", classes_experiment(world.folder))
     both = [world.start("run", path, "--quiet") for _ in range(2)]
