@@ -124,7 +124,7 @@ static void steer(struct rpc_call *call, struct coordinator *coordinator, const 
     if (job && job_is_over(job) && event != round_cancel) {
         error_set(&error, STATUS_FAILED_PRECONDITION, "experiment '%s' is over; create a new one", id);
     } else if (job) {
-        if (message && !*job->message)
+        if (message && !job_is_over(job) && !*job->message)
             snprintf(job->message, sizeof job->message, "%s", message);
         cohort_v1_ExperimentState before = job_state(job);
         event(job->round, clock_monotonic_ms());

@@ -221,7 +221,7 @@ bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
     }
     if (bytes > whole - upload->received) {
         error_set(
-            &upload->fault, STATUS_INVALID_ARGUMENT,
+            &upload->fault, STATUS_DATA_LOSS,
             "more bytes than the %zu of the model's %zu values; send a summary of this experiment's model",
             whole, upload->ingest->n_values);
         return false;

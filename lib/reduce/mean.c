@@ -44,7 +44,7 @@ static enum status mean_fold(void *state, size_t offset, const float *values, si
                          "value %zu of the summary is '%g': train with a smaller learning rate or clip_norm",
                          offset + index, (double)values[index]);
     return error_set(
-        error, STATUS_INVALID_ARGUMENT,
+        error, STATUS_OUT_OF_RANGE,
         "value %zu of the summary, '%g', times its weight %g is not below %d in size: train with a "
         "smaller learning rate or clip_norm",
         offset + index, (double)values[index], scale, 1 << RING_TERM_BITS);

@@ -45,8 +45,8 @@ struct reduction *reduction_free(struct reduction *reduction);
 void reduction_reset(struct reduction *reduction, uint64_t weight_unit);
 // Folds values [n] from `offset` of a summary behind which are `weight` samples. From any thread; ranges may
 // overlap in time. Each range of a summary is folded once. All or nothing: INVALID_ARGUMENT says which value
-// is not finite or too large, OUT_OF_RANGE that the weight, the range or the number of summaries is not
-// possible, and nothing was folded.
+// is not finite, OUT_OF_RANGE which one is too large, or that the weight, the range or the number of
+// summaries is not possible, and nothing was folded.
 enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
                            uint64_t weight, struct error *error);
 // Takes back exactly what such a fold of the same values and weight added, as when the rest of its summary

@@ -81,7 +81,7 @@ Test(reducer, a_huge_value_is_refused_with_what_to_do)
     struct reduction *reduction = mean_of(1, 1);
     struct error error = ERROR_INIT;
     float x = 20000;
-    cr_assert_eq(reduction_fold(reduction, 0, &x, 1, 2, &error), STATUS_INVALID_ARGUMENT);
+    cr_assert_eq(reduction_fold(reduction, 0, &x, 1, 2, &error), STATUS_OUT_OF_RANGE);
     cr_assert(strstr(error.message, "'20000', times its weight 2 is not below 32768"), "%s", error.message);
     reduction_free(reduction);
 }
