@@ -315,14 +315,11 @@ void job_start_commit(struct job *job)
 
 static bool stops(const struct job *job)
 {
-    static const char *const names[] = {[METRIC_TEST_ACCURACY] = "test_accuracy",
-                                        [METRIC_TEST_LOSS] = "test_loss",
-                                        [METRIC_TRAIN_LOSS] = "train_loss"};
     const struct collaboration_options *collaboration = &job->experiment.options.collaboration;
     if (!collaboration->has_stop)
         return false;
     for (pb_size_t i = 0; i < job->n_metrics; i++) {
-        if (strcmp(job->metrics[i].name, names[collaboration->stop.metric]) != 0)
+        if (strcmp(job->metrics[i].name, metric_words[collaboration->stop.metric]) != 0)
             continue;
         double value = job->metrics[i].value;
         return (collaboration->stop.has_at_least && value >= collaboration->stop.at_least) ||

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PREDICT_SAMPLES_MAX = 1 << 16 };
+enum { PREDICT_VALUES_MAX = 65535 };
 
 // ---- GetStatus
 // -----------------------------------------------------------------------------------------------------
@@ -79,11 +79,12 @@ static enum status predict(const struct serving *serving, struct workspace *work
     const cohort_v1_PredictRequest *request = serving->predict;
     size_t width = shape_size(model_input(model)), n_outputs = model_n_outputs(model);
     cohort_v1_PredictResponse response = {.n_outputs = (uint32_t)n_outputs, .round = learner->round};
-    if (request->n_samples == 0 || request->n_samples > PREDICT_SAMPLES_MAX ||
+    size_t most = PREDICT_VALUES_MAX / (width > n_outputs ? width : n_outputs);
+    if (request->n_samples == 0 || request->n_samples > most ||
         request->features_count != request->n_samples * width)
         return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "%u features for %u samples; send 1 to %d samples of %zu features each",
-                         request->features_count, request->n_samples, PREDICT_SAMPLES_MAX, width);
+                         "%u features for %u samples; send 1 to %zu samples of %zu features each",
+                         request->features_count, request->n_samples, most, width);
     response.outputs = memory_array(request->n_samples * n_outputs, sizeof(float));
     if (!response.outputs)
         return error_no_memory(error, request->n_samples * n_outputs * sizeof(float));

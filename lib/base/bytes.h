@@ -22,7 +22,7 @@ void bytes_format(struct bytes *bytes, const char *format, ...) __attribute__((f
 void bytes_json(struct bytes *bytes, const char *text);
 void bytes_release(struct bytes *bytes);
 
-// The whole file, at most `limit` bytes (else RESOURCE_EXHAUSTED). `bytes` is released on failure.
+// The whole file, at most `limit` bytes (else INVALID_ARGUMENT). `bytes` is released on failure.
 enum status bytes_read_file(struct bytes *bytes, const char *path, size_t limit, struct error *error);
 
 uint32_t bytes_be32(const void *data);
