@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "coordinator/job.h"
+#include "coordinator/lease.h"
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static void check_leases(struct coordinator *coordinator, int64_t now_ms)
     for (struct member *member = coordinator->members; member; member = member->next)
         if (member->call && now_ms - member->last_seen_ms > coordinator->options->lease_ms)
             rpc_call_cancel(member->call); // its `closed` event makes it lost
+    lease_check_all(coordinator, now_ms);
 }
 
 static int64_t tick_jobs(struct coordinator *coordinator, int64_t now_ms)
@@ -77,50 +79,62 @@ static int natural_order(const void *a, const void *b)
     return strverscmp((*(struct member *const *)a)->name, (*(struct member *const *)b)->name);
 }
 
-static void return_to_slots(struct coordinator *coordinator)
+struct job *member_claim(const struct member *member)
 {
-    for (struct member *member = coordinator->members; member; member = member->next) {
-        for (struct job *job = coordinator->jobs; job && idle(member); job = job->next) {
-            int64_t slot = job_is_over(job) ? -1 : job_slot_of(job, member->name);
-            if (slot >= 0)
-                job_enrol(job, (uint32_t)slot, member);
-        }
-    }
+    struct job *job = member->claim;
+    return job && !job_is_over(job) && strcmp(job->slots[member->claimed_slot].name, member->name) == 0
+               ? job
+               : NULL;
 }
 
-static void fill_slots(struct job *job, struct member **waiting, size_t n_waiting)
+void coordinator_return(struct member *member)
 {
-    size_t next = 0;
-    for (uint32_t slot = 0; slot < job->n_slots && next < n_waiting; slot++)
+    struct job *job = member_claim(member);
+    if (job && idle(member))
+        job_enrol(job, member->claimed_slot, member);
+}
+
+static bool fits(const struct member *member, const struct job *job)
+{
+    return idle(member) && member->declined != job;
+}
+
+static size_t count_idle(const struct coordinator *coordinator, const struct job *job)
+{
+    size_t n = 0;
+    for (const struct member *member = coordinator->members; member; member = member->next)
+        n += fits(member, job);
+    return n;
+}
+
+static void fill_slots(struct job *job, size_t n_waiting)
+{
+    struct coordinator *coordinator = job->coordinator;
+    struct member **waiting = memory_array(n_waiting, sizeof *waiting);
+    size_t n = 0, next = 0;
+    if (!waiting)
+        return; // the next to join tries again
+    for (struct member *member = coordinator->members; member; member = member->next)
+        if (fits(member, job))
+            waiting[n++] = member;
+    qsort(waiting, n, sizeof *waiting, natural_order);
+    for (uint32_t slot = 0; slot < job->n_slots && next < n; slot++)
         if (!*job->slots[slot].name)
             job_enrol(job, slot, waiting[next++]);
     job->enrolled = true;
-}
-
-static size_t gather_idle(const struct coordinator *coordinator, struct member **ret)
-{
-    size_t n = 0;
-    for (struct member *member = coordinator->members; member; member = member->next)
-        if (idle(member))
-            ret[n++] = member;
-    qsort(ret, n, sizeof *ret, natural_order);
-    return n;
+    memory_free(waiting);
 }
 
 void coordinator_enrol(struct coordinator *coordinator)
 {
-    return_to_slots(coordinator);
-    struct member **waiting = memory_array(coordinator->n_members + 1, sizeof *waiting);
-    if (!waiting)
-        return; // the next to join tries again
     for (struct job *job = coordinator->jobs; job; job = job->next) {
-        if (job_is_over(job) || job_n_wanted(job) == 0)
+        size_t wanted = job_is_over(job) ? 0 : job->enrolled ? job->n_free != 0 : job->n_free;
+        if (wanted == 0 || coordinator->n_members < wanted)
             continue;
-        size_t n = gather_idle(coordinator, waiting);
-        if (n && (job->enrolled || n >= job_n_wanted(job)))
-            fill_slots(job, waiting, n);
+        size_t n = count_idle(coordinator, job);
+        if (n >= wanted)
+            fill_slots(job, n);
     }
-    memory_free(waiting);
 }
 
 // ---- life

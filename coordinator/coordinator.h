@@ -26,7 +26,10 @@ struct member {
     struct job *job;       // that it takes part in, or NULL
     struct job *declined;  // the last one that it could not take part in: not asked again
     uint32_t slot;         // in that job
-    int64_t last_seen_ms;  // monotonic
+    struct job
+        *claim; // whose slot `claimed_slot` was given to it last; its own as long as its name stands there
+    uint32_t claimed_slot;
+    int64_t last_seen_ms; // monotonic
     int64_t last_seen_unix_ms;
     cohort_v1_LearnerState state;
     cohort_v1_DataSignature data;
@@ -45,6 +48,7 @@ struct coordinator {
     struct member *members, **members_end;
     void *members_by_name; // tsearch tree
     size_t n_members;
+    struct lease *leases; // streams that must make progress
     struct job *jobs, **jobs_end;
     size_t n_jobs;
     pthread_t timer;
@@ -76,6 +80,10 @@ void member_send(struct member *member, const cohort_v1_AttendResponse *message)
 void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_Reason reason,
                     const char *message);
 
+// The live job in which a slot bears the member's name, or NULL.
+struct job *member_claim(const struct member *member);
+// Gives a member that came back the slot that is kept for it, if any.
+void coordinator_return(struct member *member);
 // Gives idle members to experiments that want learners.
 void coordinator_enrol(struct coordinator *coordinator);
 // A tick of some job is wanted earlier than the timer knows.

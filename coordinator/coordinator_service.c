@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/lease.h"
 #include "coordinator/sender.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -47,9 +48,10 @@ static void create_experiment(struct rpc_call *call, void *service, const void *
     cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
     struct error error = ERROR_INIT;
     struct job *job = NULL;
+    enum status status = job_new(coordinator, request->yaml ? request->yaml : "", &job, &error);
     lock(coordinator);
-    enum status status =
-        job_create(coordinator, request->yaml ? request->yaml : "", request->request_id, &job, &error);
+    if (status == STATUS_OK)
+        status = job_admit(job, request->request_id, &job, &error);
     if (status == STATUS_OK) {
         coordinator_enrol(coordinator);
         response.has_experiment = true;
@@ -228,6 +230,7 @@ static void watch_experiment(struct rpc_call *call, void *service)
 
 struct download {
     struct coordinator *coordinator;
+    struct lease lease;
     struct sender *sender;
     cohort_v1_ModelHeader header;
     struct arena arena; // of the header's tensors
@@ -309,6 +312,7 @@ static void download_message(struct rpc_call *call, struct rpc_message *message,
 static void download_writable(struct rpc_call *call, void *user)
 {
     struct download *download = user;
+    lease_renew(&download->lease);
     if (download->sender)
         sender_pump(download->sender, call);
 }
@@ -316,6 +320,9 @@ static void download_writable(struct rpc_call *call, void *user)
 static void download_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct download *download = user;
+    lock(download->coordinator);
+    lease_end(&download->lease);
+    unlock(download->coordinator);
     sender_free(download->sender);
     arena_release(&download->arena);
     memory_free(download);
@@ -335,6 +342,9 @@ static void download_model(struct rpc_call *call, void *service)
         return;
     }
     download->coordinator = service;
+    lock(download->coordinator);
+    lease_begin(download->coordinator, &download->lease, call);
+    unlock(download->coordinator);
     rpc_call_set_events(call, &download_events, download);
     rpc_call_receive(call);
 }
@@ -370,7 +380,7 @@ static void list_learners(struct rpc_call *call, void *service, const void *mess
     struct job *job = *request->experiment_id ? find(coordinator, request->experiment_id, &error) : NULL;
     response.learners = arena_array(&arena, coordinator->n_members + 1, sizeof *response.learners);
     for (struct member *member = coordinator->members; member && response.learners; member = member->next)
-        if (!*request->experiment_id || (job && job_slot_of(job, member->name) >= 0))
+        if (!*request->experiment_id || (job && member->claim == job))
             describe_learner(member, &response.learners[response.learners_count++]);
     unlock(coordinator);
     if (!response.learners)

@@ -26,6 +26,7 @@ struct watcher {
     struct rpc_call *call;
     struct stored *at; // the next to send; NULL: up to date
     uint64_t cursor;   // of the next to send
+    bool blocked;      // the peer reads slowly: until the call is writable
     bool finished;
 };
 
@@ -96,7 +97,8 @@ void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event)
     for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next) {
         if (!watcher->at)
             watcher->at = stored;
-        watcher_pump(watcher);
+        if (!watcher->blocked)
+            watcher_pump(watcher);
     }
 }
 
@@ -116,6 +118,8 @@ struct watcher *events_watch(struct events *events, struct rpc_call *call, uint6
                                 .events = events,
                                 .call = rpc_call_ref(call),
                                 .cursor = cursor ? cursor : 1};
+    if (watcher->cursor > events->next_cursor)
+        watcher->cursor = events->next_cursor; // from before a restart
     watcher->at = events->first;
     while (watcher->at && watcher->at->cursor < watcher->cursor)
         watcher->at = watcher->at->next;
@@ -146,12 +150,14 @@ void watcher_pump(struct watcher *watcher)
 {
     while (watcher->at) {
         if (watcher->at->cursor > watcher->cursor) {
-            if (send_lost(watcher) != STATUS_OK)
+            watcher->blocked = send_lost(watcher) != STATUS_OK;
+            if (watcher->blocked)
                 return;
             watcher->cursor = watcher->at->cursor;
         }
-        if (send_stored(watcher) != STATUS_OK)
-            return; // the peer reads slowly; `writable` comes
+        watcher->blocked = send_stored(watcher) != STATUS_OK;
+        if (watcher->blocked)
+            return; // `writable` comes
         watcher->cursor++;
         watcher->at = watcher->at->next;
     }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/lease.h"
 #include "coordinator/sender.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,7 @@ static void unlock(struct coordinator *coordinator)
 
 struct attendance {
     struct coordinator *coordinator;
+    struct lease lease;    // until it has joined; from then on the member has one
     struct member *member; // after Join
     bool left;
     char farewell[256];
@@ -56,7 +58,9 @@ static void join(struct attendance *attendance, struct rpc_call *call, const coh
         rpc_call_finish(call, status, error.message);
         return;
     }
+    lease_end(&attendance->lease);
     welcome(attendance->coordinator, attendance->member);
+    coordinator_return(attendance->member);
     coordinator_enrol(attendance->coordinator);
 }
 
@@ -81,14 +85,18 @@ static void ready(struct member *member, const cohort_v1_Ready *request)
     if (job_ready(job, member, &request->data, &error) != STATUS_OK) {
         member_dismiss(member, job->id, cohort_v1_Reason_REASON_INCOMPATIBLE, error.message);
         job_declined(job, member, 0, error.message);
+        coordinator_enrol(job->coordinator);
     }
 }
 
 static void decline(struct member *member, const cohort_v1_Decline *request)
 {
     struct job *job = job_of_speaker(member, request->experiment_id);
-    if (job)
-        job_declined(job, member, request->round, request->message);
+    if (!job)
+        return;
+    job_declined(job, member, request->round, request->message);
+    if (!member->job)
+        coordinator_enrol(job->coordinator);
 }
 
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
@@ -129,6 +137,7 @@ static void attend_closed(struct rpc_call *call, enum status status, const char 
 {
     struct attendance *attendance = user;
     lock(attendance->coordinator);
+    lease_end(&attendance->lease);
     struct member *member = speaker(attendance, call);
     if (member)
         member_lost(attendance->coordinator, member, attendance->left,
@@ -153,6 +162,9 @@ static void attend(struct rpc_call *call, void *service)
         return;
     }
     attendance->coordinator = service;
+    lock(attendance->coordinator);
+    lease_begin(attendance->coordinator, &attendance->lease, call);
+    unlock(attendance->coordinator);
     rpc_call_set_events(call, &attend_events, attendance);
     rpc_call_receive(call);
 }
@@ -162,6 +174,7 @@ static void attend(struct rpc_call *call, void *service)
 
 struct fetch {
     struct coordinator *coordinator;
+    struct lease lease;
     struct job *job;
     struct sender *sender;
 };
@@ -207,6 +220,7 @@ static void fetch_message(struct rpc_call *call, struct rpc_message *message, vo
 static void fetch_writable(struct rpc_call *call, void *user)
 {
     struct fetch *fetch = user;
+    lease_renew(&fetch->lease);
     if (fetch->sender)
         sender_pump(fetch->sender, call);
 }
@@ -214,11 +228,11 @@ static void fetch_writable(struct rpc_call *call, void *user)
 static void fetch_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct fetch *fetch = user;
-    if (fetch->sender) {
-        lock(fetch->coordinator);
+    lock(fetch->coordinator);
+    lease_end(&fetch->lease);
+    if (fetch->sender)
         fetch->job->bytes_down += sender_sent(fetch->sender);
-        unlock(fetch->coordinator);
-    }
+    unlock(fetch->coordinator);
     sender_free(fetch->sender);
     memory_free(fetch);
 }
@@ -237,6 +251,9 @@ static void fetch_model(struct rpc_call *call, void *service)
         return;
     }
     fetch->coordinator = service;
+    lock(fetch->coordinator);
+    lease_begin(fetch->coordinator, &fetch->lease, call);
+    unlock(fetch->coordinator);
     rpc_call_set_events(call, &fetch_events, fetch);
     rpc_call_receive(call);
 }
@@ -283,6 +300,7 @@ static void offer_summary(struct rpc_call *call, void *service, const void *mess
 
 struct submission {
     struct coordinator *coordinator;
+    struct lease lease; // the upload's own: heartbeats do not renew it
     struct member *member;
     struct job_upload upload; // upload.upload is NULL before the header and after the end
     bool answered;
@@ -355,6 +373,7 @@ static void end_upload(struct submission *submission, struct rpc_call *call, enu
 static void renew_lease(struct submission *submission)
 {
     int64_t now_ms = clock_monotonic_ms();
+    lease_renew(&submission->lease);
     if (now_ms - submission->seen_ms < submission->coordinator->options->lease_ms / 8)
         return;
     submission->seen_ms = now_ms;
@@ -413,13 +432,13 @@ static void submit_ended(struct rpc_call *call, void *user)
 static void submit_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct submission *submission = user;
-    if (submission->upload.upload) {
-        struct error error = ERROR_INIT;
-        error_set(&error, STATUS_CANCELLED, "the connection broke");
-        lock(submission->coordinator);
+    struct error error = ERROR_INIT;
+    error_set(&error, STATUS_CANCELLED, "the connection broke");
+    lock(submission->coordinator);
+    lease_end(&submission->lease);
+    if (submission->upload.upload)
         job_upload_end(&submission->upload, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
-        unlock(submission->coordinator);
-    }
+    unlock(submission->coordinator);
     memory_free(submission);
 }
 
@@ -437,6 +456,9 @@ static void submit_summary(struct rpc_call *call, void *service)
         return;
     }
     submission->coordinator = service;
+    lock(submission->coordinator);
+    lease_begin(submission->coordinator, &submission->lease, call);
+    unlock(submission->coordinator);
     rpc_call_set_events(call, &submit_events, submission);
     rpc_call_receive(call);
 }

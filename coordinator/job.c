@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "coordinator/text.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,10 +130,22 @@ static struct round *make_round(struct job *job)
     return round_new(&round, &operations, job);
 }
 
+static enum status check_limits(const struct job *job, struct error *error)
+{
+    int64_t most = job->coordinator->options->max_learners;
+    if (job->experiment.options.collaboration.learners > most)
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "collaboration.learners is %lld, but this coordinator serves at most %lld; raise "
+                         "limits.learners in its configuration",
+                         (long long)job->experiment.options.collaboration.learners, (long long)most);
+    return STATUS_OK;
+}
+
 static enum status build(struct job *job, const char *yaml, struct error *error)
 {
     TRY(experiment_parse(&job->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error));
-    job->n_slots = (uint32_t)job->experiment.options.collaboration.learners;
+    TRY(check_limits(job, error));
+    job->n_slots = job->n_free = (uint32_t)job->experiment.options.collaboration.learners;
     job->created_unix_ms = clock_unix_ms();
     job->wake_at_ms = INT64_MAX;
     experiment_dump(&job->experiment, &job->yaml);
@@ -144,29 +157,40 @@ static enum status build(struct job *job, const char *yaml, struct error *error)
     return STATUS_OK;
 }
 
-enum status job_create(struct coordinator *coordinator, const char *yaml, const char *request_id,
-                       struct job **ret, struct error *error)
+enum status job_new(struct coordinator *coordinator, const char *yaml, struct job **ret, struct error *error)
 {
-    if (*request_id) {
-        for (struct job *job = coordinator->jobs; job; job = job->next) {
-            if (strcmp(job->request_id, request_id) == 0) {
-                *ret = job;
-                return STATUS_OK;
-            }
-        }
-    }
-    if (coordinator->n_jobs >= (size_t)coordinator->options->max_experiments)
-        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
-                         "the coordinator holds its limit of %lld experiments; raise limits.experiments",
-                         (long long)coordinator->options->max_experiments);
     struct job *job = memory_zalloc(sizeof *job);
     if (!job)
         return error_no_memory(error, sizeof *job);
     job->coordinator = coordinator;
     enum status status = build(job, yaml, error);
-    if (status != STATUS_OK) {
+    if (status != STATUS_OK)
         job_free(job);
-        return status;
+    else
+        *ret = job;
+    return status;
+}
+
+static struct job *find_request(const struct coordinator *coordinator, const char *request_id)
+{
+    for (struct job *job = coordinator->jobs; job && *request_id; job = job->next)
+        if (strcmp(job->request_id, request_id) == 0)
+            return job;
+    return NULL;
+}
+
+enum status job_admit(struct job *job, const char *request_id, struct job **ret, struct error *error)
+{
+    struct coordinator *coordinator = job->coordinator;
+    struct job *known = find_request(coordinator, request_id);
+    if (known || coordinator->n_jobs >= (size_t)coordinator->options->max_experiments) {
+        job_free(job);
+        if (!known)
+            return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                             "the coordinator holds its limit of %lld experiments; raise limits.experiments",
+                             (long long)coordinator->options->max_experiments);
+        *ret = known;
+        return STATUS_OK;
     }
     snprintf(job->request_id, sizeof job->request_id, "%s", request_id);
     choose_id(coordinator, job->experiment.options.name, job->id);
@@ -243,30 +267,17 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
 // ---- learners
 // ------------------------------------------------------------------------------------------------------
 
-uint32_t job_n_wanted(const struct job *job)
-{
-    uint32_t n = 0;
-    for (uint32_t slot = 0; slot < job->n_slots; slot++)
-        n += !*job->slots[slot].name;
-    return n;
-}
-
-int64_t job_slot_of(const struct job *job, const char *name)
-{
-    for (uint32_t slot = 0; slot < job->n_slots; slot++)
-        if (strcmp(job->slots[slot].name, name) == 0)
-            return slot;
-    return -1;
-}
-
 void job_enrol(struct job *job, uint32_t slot, struct member *member)
 {
+    job->n_free -= !*job->slots[slot].name;
     snprintf(job->slots[slot].name, sizeof job->slots[slot].name, "%s", member->name);
     job->slots[slot].member = member;
     if (job->slots[slot].upload && job->slots[slot].upload->header.incarnation != member->incarnation)
         job_upload_cancel(job, slot);
     member->job = job;
     member->slot = slot;
+    member->claim = job;
+    member->claimed_slot = slot;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_ENROLLED;
     cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
     message.which_event = cohort_v1_AttendResponse_enrol_tag;
@@ -365,6 +376,7 @@ void job_declined(struct job *job, struct member *member, uint32_t number, const
 void job_free_slot(struct job *job, uint32_t slot)
 {
     job_upload_cancel(job, slot);
+    job->n_free += *job->slots[slot].name != '\0';
     *job->slots[slot].name = '\0';
     job->slots[slot].member = NULL;
     round_learner_left(job->round, slot, clock_monotonic_ms());
@@ -388,6 +400,7 @@ void job_event_state(struct job *job)
     event.which_event = cohort_v1_WatchExperimentResponse_state_changed_tag;
     event.event.state_changed.state = job_state(job);
     snprintf(event.event.state_changed.message, sizeof event.event.state_changed.message, "%s", job->message);
+    text_clean(event.event.state_changed.message);
     events_add(job->events, &event);
 }
 
@@ -399,6 +412,7 @@ void job_event_learner(struct job *job, const struct member *member, const char 
     snprintf(event.event.learner_changed.learner, sizeof event.event.learner_changed.learner, "%s",
              member->name);
     snprintf(event.event.learner_changed.message, sizeof event.event.learner_changed.message, "%s", message);
+    text_clean(event.event.learner_changed.message);
     events_add(job->events, &event);
 }
 

@@ -45,9 +45,9 @@ struct job {
     struct bytes yaml; // resolved
     int64_t created_unix_ms;
     struct round *round;
-    struct job_slot *slots; // [n_slots]
-    uint32_t n_slots;
-    bool enrolled; // the first full set of learners has been chosen
+    struct job_slot *slots;   // [n_slots]
+    uint32_t n_slots, n_free; // free: that nobody holds
+    bool enrolled;            // the first full set of learners has been chosen
     struct events *events;
     char message[512]; // why it ended as it did
     int64_t wake_at_ms;
@@ -75,9 +75,11 @@ struct job {
     uint64_t bytes_up, bytes_down, n_rejected;
 };
 
-// Creates an experiment from YAML; the same request_id (when not empty) gives the same job again.
-enum status job_create(struct coordinator *coordinator, const char *yaml, const char *request_id,
-                       struct job **ret, struct error *error);
+// Makes an experiment from YAML. Without the lock: reading a large text takes a while.
+enum status job_new(struct coordinator *coordinator, const char *yaml, struct job **ret, struct error *error);
+// Admits it; the same request_id (when not empty) gives the job that was admitted before. Takes `job_take`
+// over, also on failure.
+enum status job_admit(struct job *job_take, const char *request_id, struct job **ret, struct error *error);
 struct job *job_free(struct job *job); // no work under way
 struct job *job_find(const struct coordinator *coordinator, const char *id);
 bool job_is_over(const struct job *job);
@@ -89,10 +91,6 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message);
 // ---- learners
 // ------------------------------------------------------------------------------------------------------
 
-// Slots that nobody holds.
-uint32_t job_n_wanted(const struct job *job);
-// The slot that a learner of this name holds, or -1.
-int64_t job_slot_of(const struct job *job, const char *name);
 void job_enrol(struct job *job, uint32_t slot, struct member *member);
 // A member answered that its data is loaded; refused (with an error) when it does not fit the experiment.
 enum status job_ready(struct job *job, struct member *member, const cohort_v1_DataSignature *data,

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "coordinator/job.h"
+#include "coordinator/text.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -66,18 +67,17 @@ static enum status check_size(const struct job *job, const struct member *member
 enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
                               cohort_v1_Reason *ret_reason, struct error *error)
 {
-    int64_t slot = job_slot_of(job, header->learner);
-    struct member *member = slot < 0 ? NULL : job->slots[slot].member;
-    if (!member || !member->has_data)
+    struct member *member = member_find(job->coordinator, header->learner);
+    if (!member || member->job != job || !member->has_data)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_UNKNOWN_LEARNER),
                          "learner '%s' does not attend experiment '%s'; join first", header->learner,
                          job->id);
     if (member->incarnation != header->incarnation)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
                          "a newer learner '%s' attends", header->learner);
-    TRY(check_round(job, header, (uint32_t)slot, ret_reason, error));
+    TRY(check_round(job, header, member->slot, ret_reason, error));
     TRY(check_size(job, member, header, ret_reason, error));
-    *ret_slot = (uint32_t)slot;
+    *ret_slot = member->slot;
     return STATUS_OK;
 }
 
@@ -98,11 +98,11 @@ void job_upload_cancel(struct job *job, uint32_t slot)
 // What the learner sends while an older upload of its own hangs: that one is given up.
 static void make_way(struct job *job, const cohort_v1_SummaryHeader *header)
 {
-    uint32_t slot = (uint32_t)job_slot_of(job, header->learner);
-    const struct member *member = job->slots[slot].member;
+    const struct member *member = member_find(job->coordinator, header->learner);
     if (member->incarnation == header->incarnation &&
-        round_offer(job->round, slot, header->round, header->attempt, clock_monotonic_ms()) == OFFER_BUSY)
-        job_upload_cancel(job, slot);
+        round_offer(job->round, member->slot, header->round, header->attempt, clock_monotonic_ms()) ==
+            OFFER_BUSY)
+        job_upload_cancel(job, member->slot);
 }
 
 static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
@@ -120,6 +120,8 @@ static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, 
                    .train_loss = metric_of(header, "train_loss"),
                    .train_accuracy = metric_of(header, "train_accuracy")},
     };
+    for (pb_size_t i = 0; i < ret->header.metrics_count; i++)
+        text_clean(ret->header.metrics[i].name);
 }
 
 enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
@@ -170,6 +172,7 @@ static void event_rejected(struct job *job, const struct job_upload *upload, coh
     rejected->reason = reason;
     snprintf(rejected->learner, sizeof rejected->learner, "%s", upload->header.learner);
     snprintf(rejected->message, sizeof rejected->message, "%s", message);
+    text_clean(rejected->message);
     events_add(job->events, &event);
 }
 

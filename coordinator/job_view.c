@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "coordinator/job.h"
+#include "coordinator/text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -46,6 +47,7 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
     ret->metrics_count = job->n_metrics;
     memcpy(ret->metrics, job->metrics, job->n_metrics * sizeof job->metrics[0]);
     snprintf(ret->message, sizeof ret->message, "%s", job->message);
+    text_clean(ret->message);
     ret->created_unix_ms = job->created_unix_ms;
     ret->coordinator_peak_rss_bytes = memory_peak_rss();
 }
@@ -68,6 +70,8 @@ static const char *why_awaited(const struct job *job, uint32_t slot)
     return task == TASK_UPLOADING ? "it sends its summary" : NULL;
 }
 
+enum { AWAITED_MAX = 1000 }; // named in an answer: nobody reads more
+
 static int64_t unix_of_monotonic(int64_t ms)
 {
     return ms ? clock_unix_ms() - (clock_monotonic_ms() - ms) : 0;
@@ -78,8 +82,8 @@ static void add_awaited(const struct job *job, struct arena *arena, cohort_v1_Ex
     enum round_phase phase = round_phase(job->round);
     if (phase != ROUND_WAITING && phase != ROUND_COLLECTING)
         return;
-    ret->awaited = arena_array(arena, job->n_slots, sizeof *ret->awaited);
-    for (uint32_t slot = 0; ret->awaited && slot < job->n_slots; slot++) {
+    ret->awaited = arena_array(arena, AWAITED_MAX, sizeof *ret->awaited);
+    for (uint32_t slot = 0; ret->awaited && slot < job->n_slots && ret->awaited_count < AWAITED_MAX; slot++) {
         enum slot_task task = round_slot(job->round, slot)->task;
         const char *why = why_awaited(job, slot);
         if (!why || (phase == ROUND_COLLECTING && task != TASK_ASSIGNED && task != TASK_UPLOADING))
@@ -136,10 +140,11 @@ void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainEx
     if (round_phase(job->round) == ROUND_COLLECTING && round_deadline(job->round) != INT64_MAX)
         ret->until_unix_ms = unix_of_monotonic(round_deadline(job->round));
     explain_next(job, ret);
+    text_clean(ret->next);
     if (ret->awaited_count == 0)
         snprintf(ret->summary, sizeof ret->summary, "nobody is awaited; %s", ret->next);
     else
-        snprintf(ret->summary, sizeof ret->summary, "awaiting %u learner%s (first: '%s', %s); %s",
-                 ret->awaited_count, ret->awaited_count == 1 ? "" : "s", ret->awaited[0].learner,
-                 ret->awaited[0].why, ret->next);
+        snprintf(ret->summary, sizeof ret->summary, "awaiting %u%s learner%s (first: '%s', %s); %s",
+                 ret->awaited_count, ret->awaited_count == AWAITED_MAX ? " or more" : "",
+                 ret->awaited_count == 1 ? "" : "s", ret->awaited[0].learner, ret->awaited[0].why, ret->next);
 }

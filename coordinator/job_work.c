@@ -88,6 +88,20 @@ static enum status first_weights(const struct job *job, struct prepared *ret, st
     return version_hash(ret->first, ret->first->sha256, error);
 }
 
+// The first learner's data decide the model's size: not without bounds.
+static enum status check_size(const struct job *job, const struct model *model, struct error *error)
+{
+    uint64_t bytes = model_layout(model)->n_parameters * sizeof(float);
+    uint64_t most = (uint64_t)job->coordinator->options->max_model_bytes;
+    if (bytes <= most)
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_RESOURCE_EXHAUSTED,
+        "the model has %llu bytes of parameters, more than the %llu of limits.model; raise it in "
+        "the coordinator's configuration, or make the model smaller",
+        (unsigned long long)bytes, (unsigned long long)most);
+}
+
 static enum status make_folder(const struct job *job, struct error *error)
 {
     cleanup_free char *path = job_model_path(job, 0);
@@ -102,6 +116,7 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
     struct shape shape = shape_of(&job->data);
     TRY(experiment_model(&job->experiment, &shape, (size_t)job->data.n_outputs,
                          job->data.target_values ? TARGET_VALUES : TARGET_CLASS, &ret->model, error));
+    TRY(check_size(job, ret->model, error));
     TRY(first_weights(job, ret, error));
     TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer, ret->first->n_values,
                    (size_t)job->coordinator->options->buffer_bytes, error));
@@ -217,13 +232,12 @@ static enum status choose_place(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status commit(struct job *job, uint32_t number, uint8_t ret_sha256[SHA256_BYTES],
-                          struct error *error)
+static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha256[SHA256_BYTES],
+                             struct error *error)
 {
     TRY(choose_place(job, error));
     TRY(reduce(job, number, error));
-    TRY(version_hash(job->committing, ret_sha256, error));
-    return store(job, number, error);
+    return version_hash(job->committing, ret_sha256, error);
 }
 
 // The summaries' metrics weighted by samples, summed in the order of slots so that the last bit does not
@@ -258,8 +272,7 @@ static void event_committed(struct job *job)
     events_add(job->events, &event);
 }
 
-// Under the lock: the next model is the present one.
-static void install(struct job *job, const uint8_t sha256[SHA256_BYTES])
+static void take_next(struct job *job, const uint8_t sha256[SHA256_BYTES])
 {
     if (!job->in_place) {
         version_unref(job->current);
@@ -267,17 +280,43 @@ static void install(struct job *job, const uint8_t sha256[SHA256_BYTES])
     }
     job->current->round = round_number(job->round);
     memcpy(job->current->sha256, sha256, SHA256_BYTES);
-    gather_metrics(job);
-    event_committed(job);
 }
 
-static void abandon(struct job *job, const struct error *error)
+// The experiment is over, or the next model could not be stored or made. One that was made in place is what
+// there is now; half of one is nothing.
+static void abandon_next(struct job *job, bool made, const uint8_t sha256[SHA256_BYTES],
+                         const struct error *error)
 {
     if (!job->in_place)
         version_unref(job->committing);
+    else if (made)
+        take_next(job, sha256);
+    else
+        job->current = version_unref(job->current);
     if (!job_is_over(job))
         snprintf(job->message, sizeof job->message, "round %u could not be committed: %.400s",
                  round_number(job->round), error->message);
+}
+
+// Under the lock.
+static void end_commit(struct job *job, bool made, bool stored, const uint8_t sha256[SHA256_BYTES],
+                       const struct error *error)
+{
+    stored = stored && !job_is_over(job);
+    if (stored) {
+        take_next(job, sha256);
+        gather_metrics(job);
+        event_committed(job);
+    } else {
+        abandon_next(job, made, sha256, error);
+    }
+    job->committing = NULL;
+    job->in_place = false;
+    job->reducing = ingest_unref(job->reducing);
+    if (stored && job->evaluating)
+        job->committed_waits = true; // one evaluation at a time: the curve has every round, memory is bounded
+    else
+        round_committed(job->round, stored, clock_monotonic_ms());
 }
 
 static void run_commit(struct pool_job *pool_job)
@@ -285,21 +324,11 @@ static void run_commit(struct pool_job *pool_job)
     struct job *job = JOB_OF(pool_job, commit_job);
     struct error error = ERROR_INIT;
     uint8_t sha256[SHA256_BYTES];
-    enum status status = commit(job, round_number(job->round), sha256, &error);
+    uint32_t number = round_number(job->round); // stands while it is committing
+    bool made = make_next(job, number, sha256, &error) == STATUS_OK;
+    bool stored = made && store(job, number, &error) == STATUS_OK;
     pthread_mutex_lock(&job->coordinator->lock);
-    bool stored = status == STATUS_OK && !job_is_over(job);
-    if (stored)
-        install(job, sha256);
-    else
-        abandon(job, &error);
-    job->committing = NULL;
-    job->in_place = false;
-    job->reducing = ingest_unref(job->reducing);
-    if (stored &&
-        job->evaluating) // one evaluation at a time: the curve has every round, and memory is bounded
-        job->committed_waits = true;
-    else
-        round_committed(job->round, stored, clock_monotonic_ms());
+    end_commit(job, made, stored, sha256, &error);
     pthread_mutex_unlock(&job->coordinator->lock);
 }
 

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/text.h"
 #include <search.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,13 +21,39 @@ struct member *member_find(const struct coordinator *coordinator, const char *na
     return found ? *(struct member **)found : NULL;
 }
 
+static bool forgettable(const struct member *member)
+{
+    return !member->call && !member->job && !member->removed && !member_claim(member);
+}
+
+// The table is full: the longest gone of those that nothing waits for makes room. Its memory stays in place,
+// since calls that are just ending may still point to it.
+static enum status rename_forgotten(struct coordinator *coordinator, const char *name, struct member **ret,
+                                    struct error *error)
+{
+    struct member *oldest = NULL;
+    for (struct member *member = coordinator->members; member; member = member->next)
+        if (forgettable(member) && (!oldest || member->last_seen_ms < oldest->last_seen_ms))
+            oldest = member;
+    if (!oldest)
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "the coordinator holds its limit of %lld learners; raise limits.learners",
+                         (long long)coordinator->options->max_learners);
+    tdelete(oldest, &coordinator->members_by_name, by_name);
+    struct member *next = oldest->next;
+    *oldest = (struct member){.next = next};
+    snprintf(oldest->name, sizeof oldest->name, "%s", name);
+    if (!tsearch(oldest, &coordinator->members_by_name, by_name))
+        return error_no_memory(error, sizeof *oldest); // nameless until the next one takes its place
+    *ret = oldest;
+    return STATUS_OK;
+}
+
 static enum status add(struct coordinator *coordinator, const char *name, struct member **ret,
                        struct error *error)
 {
     if (coordinator->n_members >= (size_t)coordinator->options->max_learners)
-        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
-                         "the coordinator holds its limit of %lld learners; raise limits.learners",
-                         (long long)coordinator->options->max_learners);
+        return rename_forgotten(coordinator, name, ret, error);
     struct member *member = memory_zalloc(sizeof *member);
     if (!member)
         return error_no_memory(error, sizeof *member);
@@ -97,6 +124,8 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
     member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
     snprintf(member->version, sizeof member->version, "%s", join->version);
     snprintf(member->address, sizeof member->address, "%s", join->address);
+    text_clean(member->version);
+    text_clean(member->address);
     member_seen(member);
     *ret = member;
     return STATUS_OK;
@@ -122,16 +151,6 @@ void member_lost(struct coordinator *coordinator, struct member *member, bool le
     job_member_lost(job, member, left || member->removed);
 }
 
-// A lost learner's slots are kept for it until it is removed.
-static void free_slots(struct coordinator *coordinator, const char *name)
-{
-    for (struct job *job = coordinator->jobs; job; job = job->next) {
-        int64_t slot = job_is_over(job) ? -1 : job_slot_of(job, name);
-        if (slot >= 0)
-            job_free_slot(job, (uint32_t)slot);
-    }
-}
-
 enum status member_remove(struct coordinator *coordinator, const char *name, const char *message,
                           struct error *error)
 {
@@ -142,7 +161,9 @@ enum status member_remove(struct coordinator *coordinator, const char *name, con
     member->removed = true;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_REMOVED;
     if (!member->call) {
-        free_slots(coordinator, name);
+        struct job *job = member_claim(member); // kept for it until now
+        if (job)
+            job_free_slot(job, member->claimed_slot);
         return STATUS_OK;
     }
     struct rpc_call *call = rpc_call_ref(member->call);

@@ -42,6 +42,13 @@ static const struct field limit_fields[] = {
      .min = 0,
      .max = 1e15,
      .help = "memory for summaries held back until they are whole; larger ones are folded as they arrive"},
+    {.name = "model",
+     .type = FIELD_BYTES,
+     ROW(max_model_bytes),
+     .fallback = "16GiB",
+     .min = 4,
+     .max = 1e15,
+     .help = "parameters of a model; the coordinator holds up to five times as much memory"},
     {0},
 };
 

@@ -13,7 +13,8 @@ struct coordinator_options {
     int64_t max_learners;
     int64_t max_experiments;
     int64_t buffer_bytes; // summaries held back until they are whole; beyond, they are folded as they arrive
-    int64_t threads;      // queue threads; 0: one a core, at most 4
+    int64_t max_model_bytes; // parameters
+    int64_t threads;         // queue threads; 0: one a core, at most 4
     struct {
         int level;  // enum log_level
         int format; // enum log_format

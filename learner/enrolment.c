@@ -96,9 +96,11 @@ static enum status load(struct learner *learner, struct error *error)
     if (loading.index >= loading.n_learners)
         return error_set(error, STATUS_INVALID_ARGUMENT, "number %u of %u learners", loading.index,
                          loading.n_learners);
-    TRY(read_data(&loading, &learner->dataset, error));
-    learner->part = (struct part){.dataset = &learner->dataset, .n_samples = learner->dataset.n_samples};
+    struct dataset dataset = {0};
+    TRY(read_data(&loading, &dataset, error));
     pthread_mutex_lock(&host->lock);
+    learner->dataset = dataset;
+    learner->part = (struct part){.dataset = &learner->dataset, .n_samples = dataset.n_samples};
     enum status status = study_bind(learner->study, &learner->dataset.sample, learner->dataset.n_outputs,
                                     learner->dataset.target_type, error);
     pthread_mutex_unlock(&host->lock);
@@ -132,6 +134,8 @@ void learner_load(struct learner *learner)
     learner->enrol_yaml = NULL;
     if (learner->study)
         learner_leave_study(learner);
+    learner->index = learner->enrol_index;
+    learner->n_learners = learner->enrol_learners;
     if (study_open(learner->host, learner->enrol_id, yaml, &learner->study, &error) != STATUS_OK) {
         answer_decline(learner, learner->enrol_id, error.message);
         return;
@@ -143,8 +147,9 @@ void learner_load(struct learner *learner)
 
 void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol)
 {
-    bool same = learner->study && strcmp(learner->study->id, enrol->experiment_id) == 0 &&
-                learner->index == enrol->index && !learner->dismissed && !learner->enrol_yaml;
+    bool same = learner->study && strcmp(learner->study->id, enrol->experiment_id) == 0 && enrol->yaml &&
+                strcmp(learner->study->yaml, enrol->yaml) == 0 && learner->index == enrol->index &&
+                !learner->dismissed && !learner->enrol_yaml;
     if (same && learner->activity == ACTIVITY_LOADING)
         return; // it answers when it is loaded
     if (same && learner->loaded) {
@@ -158,8 +163,8 @@ void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol)
         return;
     }
     snprintf(learner->enrol_id, sizeof learner->enrol_id, "%s", enrol->experiment_id);
-    learner->index = enrol->index;
-    learner->n_learners = enrol->learners;
+    learner->enrol_index = enrol->index;
+    learner->enrol_learners = enrol->learners;
     learner_withdraw(learner);
     learner_go_on(learner);
 }

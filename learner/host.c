@@ -46,8 +46,10 @@ static void *keep_time(void *argument)
         for (size_t i = 0; i < host->n_learners; i++)
             next_ms = earlier(next_ms, attend_to(&host->learners[i], clock_monotonic_ms()));
         struct timespec at = {.tv_sec = next_ms / 1000, .tv_nsec = next_ms % 1000 * 1000000};
-        if (host->n_stopped == host->n_learners)
-            kill(getpid(), SIGTERM); // nobody is left to serve: as if told to stop
+        if (host->n_stopped == host->n_learners && !host->told_to_stop) {
+            host->told_to_stop = true;
+            kill(getpid(), SIGTERM); // nobody is left to serve: as if told to stop, once: a second one kills
+        }
         if (next_ms > clock_monotonic_ms())
             pthread_cond_timedwait(&host->changed, &host->lock, &at);
     }
@@ -127,13 +129,15 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
     return status;
 }
 
-void host_start(struct host *host)
+enum status host_start(struct host *host, struct error *error)
 {
     pthread_mutex_lock(&host->lock);
     for (size_t i = 0; i < host->n_learners; i++)
         host->learners[i].connect_at_ms = 0;
-    host->timing = pthread_create(&host->timer, NULL, keep_time, host) == 0;
+    int failed = pthread_create(&host->timer, NULL, keep_time, host);
+    host->timing = failed == 0;
     pthread_mutex_unlock(&host->lock);
+    return failed ? error_errno(error, failed, "cannot start", "the timer thread") : STATUS_OK;
 }
 
 static void say_goodbye(struct host *host)

@@ -41,8 +41,9 @@ struct learner {
     // The experiment that it is enrolled in (enrolment.c).
     char *enrol_yaml; // waiting to be loaded, with what follows
     char enrol_id[64];
-    uint32_t index, n_learners;
-    struct study *study; // NULL: none
+    uint32_t enrol_index, enrol_learners;
+    uint32_t index, n_learners; // in the study
+    struct study *study;        // NULL: none
     struct dataset dataset;
     struct part part;
     bool loaded;
@@ -54,6 +55,8 @@ struct learner {
     float *parameters;        // [n_parameters]; after training, the summary of round `kept_round`
     uint32_t round;           // that `parameters` belong to; 0: none
     uint32_t kept_round;      // 0: no summary is kept
+    char model_sha256[65];    // of the model that `parameters` were trained from
+    unsigned long working_generation; // of the assignment that is fetched and trained for
     struct {
         uint64_t weight;
         double train_loss, train_accuracy, train_seconds, fetch_seconds;
@@ -79,7 +82,7 @@ struct host {
     struct study *studies;
     size_t n_learners, n_stopped;
     struct learner *learners; // [n_learners]
-    bool ending;
+    bool ending, told_to_stop;
     char message[512]; // why the last learner was turned away
     pthread_t timer;
     bool timing;
@@ -88,7 +91,7 @@ struct host {
 enum status host_new(struct host **ret, const struct learner_options *options, struct rpc_runtime *runtime,
                      struct error *error);
 // Begins to attend.
-void host_start(struct host *host);
+enum status host_start(struct host *host, struct error *error);
 // Says good-bye for all learners and lets work under way end. The server must have been freed.
 struct host *host_free(struct host *host);
 void host_wake_timer(struct host *host);

@@ -36,7 +36,7 @@ static enum status start(struct service *service, struct error *error)
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)
         TRY(offer_service(service, error));
-    host_start(service->host);
+    TRY(host_start(service->host, error));
     program_announce(&service->arguments, service->options.coordinator);
     return STATUS_OK;
 }

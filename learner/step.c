@@ -106,8 +106,8 @@ static void run_train(struct pool_job *job)
     struct error error = ERROR_INIT;
     pthread_mutex_lock(&host->lock);
     cohort_v1_Assignment assignment = learner->assignment;
-    struct stop_watch watch = {.learner = learner, .generation = atomic_load(&learner->generation)};
-    bool wanted = learner->assigned;
+    struct stop_watch watch = {.learner = learner, .generation = learner->working_generation};
+    bool wanted = !is_void(&watch);
     pthread_mutex_unlock(&host->lock);
     enum status status = wanted ? train(learner, &assignment, &watch, &error) : STATUS_CANCELLED;
     pthread_mutex_lock(&host->lock);
@@ -143,9 +143,9 @@ void learner_fetched(struct learner *learner)
     struct study *study = learner->study;
     if (learner->activity != ACTIVITY_FETCHING)
         return;
-    if (!study->complete || study->round != learner->assignment.model_round) { // it was another round's
-        study_fetch(study, learner->assignment.model_round, learner);
-        return;
+    if (!study_has(study, learner->assignment.model_round, learner->assignment.model_sha256)) {
+        study_fetch(study, learner->assignment.model_round, learner->assignment.model_sha256, learner);
+        return; // it was another round's
     }
     learner->n_retries = 0;
     learner->activity = ACTIVITY_NONE;
@@ -157,6 +157,8 @@ void learner_fetched(struct learner *learner)
     learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
     learner->round = learner->assignment.round;
     learner->kept_round = 0;
+    memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
+    learner->working_generation = atomic_load(&learner->generation);
     learner->activity = ACTIVITY_TRAINING;
     learner->job.run = run_train;
     pool_post(learner->host->pool, &learner->job);
@@ -173,6 +175,14 @@ void learner_pause(struct learner *learner, int64_t ms, enum activity then)
     host_wake_timer(learner->host);
 }
 
+// The summary of the assigned round is kept, and was trained from the very model that it starts from now: a
+// coordinator that lost its state may have started over.
+static bool has_summary(const struct learner *learner)
+{
+    return learner->kept_round == learner->assignment.round &&
+           strcmp(learner->model_sha256, learner->assignment.model_sha256) == 0;
+}
+
 void learner_go_on(struct learner *learner)
 {
     if (learner->activity != ACTIVITY_NONE || learner->host->ending)
@@ -182,13 +192,14 @@ void learner_go_on(struct learner *learner)
     } else if (learner->dismissed) {
         learner_leave_study(learner);
     } else if (learner->assigned && learner->loaded) {
-        if (learner->kept_round == learner->assignment.round) {
+        if (has_summary(learner)) {
             learner_submit(learner);
             return;
         }
         learner->activity = ACTIVITY_FETCHING;
         learner->fetch_started_ns = clock_monotonic_ns();
-        study_fetch(learner->study, learner->assignment.model_round, learner);
+        study_fetch(learner->study, learner->assignment.model_round, learner->assignment.model_sha256,
+                    learner);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "learner/study.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/sha256.h"
 #include "learner/host.h"
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@ enum status study_open(struct host *host, const char *id, const char *yaml, stru
                        struct error *error)
 {
     for (struct study *study = host->studies; study; study = study->next) {
-        if (strcmp(study->id, id) == 0) {
+        if (strcmp(study->id, id) == 0 && strcmp(study->yaml, yaml) == 0) {
             study->n_users++;
             *ret = study;
             return STATUS_OK;
@@ -18,10 +19,13 @@ enum status study_open(struct host *host, const char *id, const char *yaml, stru
     struct study *study = memory_zalloc(sizeof *study);
     if (!study)
         return error_no_memory(error, sizeof *study);
+    study->yaml = memory_copy_text(yaml);
     enum status status =
-        experiment_parse(&study->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error);
+        study->yaml ? experiment_parse(&study->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error)
+                    : error_no_memory(error, strlen(yaml));
     if (status != STATUS_OK) {
         experiment_release(&study->experiment);
+        memory_free(study->yaml);
         memory_free(study);
         return status;
     }
@@ -47,6 +51,7 @@ void study_close(struct study *study)
     memory_free(study->values);
     model_free(study->model);
     experiment_release(&study->experiment);
+    memory_free(study->yaml);
     memory_free(study);
 }
 
@@ -113,6 +118,13 @@ static enum status check_header(struct fetch *fetch, const cohort_v1_ModelHeader
             "the coordinator's model has %llu bytes, this learner's %zu; check that its data has the "
             "experiment's shape",
             (unsigned long long)header->bytes, study->n_parameters * sizeof(float));
+    char sha256[SHA256_HEX_BYTES] = "";
+    if (header->sha256.size == SHA256_BYTES)
+        sha256_hex(header->sha256.bytes, sha256);
+    if (strcmp(sha256, study->sha256) != 0)
+        return error_set(&fetch->error, STATUS_FAILED_PRECONDITION,
+                         "the coordinator's model of round %u is another one than it announced",
+                         study->fetching);
     fetch->has_header = true;
     return STATUS_OK;
 }
@@ -212,9 +224,14 @@ static void fetch_start(struct study *study)
     }
 }
 
-void study_fetch(struct study *study, uint32_t round, struct learner *learner)
+bool study_has(const struct study *study, uint32_t round, const char *sha256)
 {
-    if (study->complete && study->round == round) {
+    return study->complete && study->round == round && strcmp(study->sha256, sha256) == 0;
+}
+
+void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner)
+{
+    if (study_has(study, round, sha256)) {
         learner_fetched(learner);
         return;
     }
@@ -222,9 +239,10 @@ void study_fetch(struct study *study, uint32_t round, struct learner *learner)
     study->waiting = learner;
     if (study->fetch)
         return; // when that one ends, whoever needs another round asks again
-    if (study->fetching != round || study->complete)
+    if (study->fetching != round || study->complete || strcmp(study->sha256, sha256) != 0)
         study->received = 0;
     study->fetching = round;
+    snprintf(study->sha256, sizeof study->sha256, "%s", sha256);
     study->complete = false;
     fetch_start(study);
 }
@@ -234,9 +252,10 @@ void study_cancel_fetch(struct study *study, struct learner *learner)
     struct learner **link = &study->waiting;
     while (*link && *link != learner)
         link = &(*link)->next_waiting;
-    if (*link)
+    if (*link) {
         *link = learner->next_waiting;
-    learner->next_waiting = NULL;
+        learner->next_waiting = NULL;
+    }
     if (!study->waiting && study->fetch)
         rpc_call_cancel(study->fetch->call);
 }

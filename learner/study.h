@@ -16,12 +16,14 @@ struct study {
     struct host *host;
     unsigned int n_users; // learners that are enrolled
     char id[64];
+    char *yaml; // as enrolled; another text of the same id is another study
     struct experiment experiment;
     struct model *model; // made by the first learner whose data is loaded
     size_t n_parameters;
 
     // The newest fetched model.
-    uint32_t round; // of `values`, when complete
+    uint32_t round;  // of `values`, when complete
+    char sha256[65]; // as told with the assignment
     bool complete;
     float *values;       // [n_parameters], or NULL
     uint64_t received;   // bytes of an unfinished fetch
@@ -42,9 +44,10 @@ void study_close(struct study *study); // a user less; the last one frees it
 enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
                        enum target_type targets, struct error *error);
 
-// Makes round `round`'s model available and then calls learner_fetched(learner): at once if it is here
-// already.
-void study_fetch(struct study *study, uint32_t round, struct learner *learner);
+// Makes round `round`'s model, of that hash, available and then calls learner_fetched(learner): at once if it
+// is here already.
+void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner);
+bool study_has(const struct study *study, uint32_t round, const char *sha256);
 void study_cancel_fetch(struct study *study, struct learner *learner);
 
 // A trainer for this thread, made when none is idle. Takes the lock itself.
