@@ -1,0 +1,263 @@
+#include "base/memory.h"
+#include "base/philox.h"
+#include "coordinator/ingest.h"
+#include <criterion/criterion.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+
+enum { N = 10007, HELD = 1 << 20, STREAMED = 0 };
+
+static const struct kind *mean(void)
+{
+    return registry_find(&reducers, "mean");
+}
+
+static struct ingest *open_ingest(size_t buffer_bytes)
+{
+    struct ingest *ingest = NULL;
+    struct choice choice = {.kind = mean()};
+    struct error error = ERROR_INIT;
+    cr_assert_eq(ingest_new(&ingest, &choice, N, buffer_bytes, &error), STATUS_OK, "%s", error.message);
+    ingest_reset(ingest, 10);
+    return ingest;
+}
+
+static void draw(float values[N], uint32_t learner)
+{
+    struct random random = random_open((struct random_key){.learner = learner, .purpose = RANDOM_TEST});
+    for (size_t i = 0; i < N; i++)
+        values[i] = random_float(&random) - 0.5f;
+}
+
+static struct upload *begin(struct ingest *ingest, uint64_t weight)
+{
+    struct upload *upload = NULL;
+    cr_assert_eq(upload_new(&upload, ingest, weight, NULL), STATUS_OK);
+    return upload;
+}
+
+// Hands over the bytes in runs of `step`, copied to an odd address.
+static bool take_all(struct upload *upload, const float values[N], size_t step)
+{
+    const uint8_t *bytes = (const uint8_t *)values;
+    cleanup_free uint8_t *run = memory_alloc(step + 1);
+    for (size_t at = 0; at < N * sizeof(float); at += step) {
+        size_t n = N * sizeof(float) - at < step ? N * sizeof(float) - at : step;
+        memcpy(run + 1, bytes + at, n);
+        if (!upload_take(upload, at, run + 1, n))
+            return false;
+    }
+    return true;
+}
+
+static void submit(struct ingest *ingest, uint32_t learner, uint64_t weight, size_t step)
+{
+    static _Thread_local float values[N];
+    struct error error = ERROR_INIT;
+    draw(values, learner);
+    struct upload *upload = begin(ingest, weight);
+    cr_assert(take_all(upload, values, step));
+    cr_assert_eq(upload_finish(upload, &error), STATUS_OK, "%s", error.message);
+    cr_assert_not(upload_free(upload));
+}
+
+static void finish(struct ingest *ingest, float ret[N])
+{
+    reduction_finish(ingest_reduction(ingest), 0, N, ret);
+}
+
+static void assert_same(const float *a, const float *b)
+{
+    cr_assert_eq(memcmp(a, b, N * sizeof *a), 0);
+}
+
+static float expected[N], found[N], values[N];
+
+static void expect_of_three(void)
+{
+    struct ingest *ingest = open_ingest(HELD);
+    for (uint32_t learner = 0; learner < 3; learner++)
+        submit(ingest, learner, 5 + learner, N * sizeof(float));
+    finish(ingest, expected);
+    ingest_unref(ingest);
+}
+
+Test(ingest, means_are_weighted)
+{
+    expect_of_three();
+    double sum = 0;
+    for (uint32_t learner = 0; learner < 3; learner++) {
+        draw(values, learner);
+        sum += (5 + learner) * (double)values[4711];
+    }
+    cr_assert_float_eq((double)expected[4711], sum / 18, 1e-7);
+}
+
+Test(ingest, the_order_and_the_way_of_arrival_do_not_matter)
+{
+    expect_of_three();
+    static const size_t buffers[] = {HELD, STREAMED, N * sizeof(float)}; // the last holds one back
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+        struct ingest *ingest = open_ingest(buffers[i]);
+        for (uint32_t learner = 3; learner-- > 0;)
+            submit(ingest, learner, 5 + learner, 4096);
+        finish(ingest, found);
+        assert_same(expected, found);
+        ingest_unref(ingest);
+    }
+}
+
+Test(ingest, runs_may_end_at_any_byte)
+{
+    expect_of_three();
+    static const size_t steps[] = {1, 2, 3, 5, 7, 1021, 4099, 65535};
+    for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+        struct ingest *ingest = open_ingest(STREAMED);
+        for (uint32_t learner = 0; learner < 3; learner++)
+            submit(ingest, learner, 5 + learner, steps[i]);
+        finish(ingest, found);
+        assert_same(expected, found);
+        ingest_unref(ingest);
+    }
+}
+
+Test(ingest, a_held_summary_that_is_unfit_leaves_nothing_behind)
+{
+    expect_of_three();
+    struct ingest *ingest = open_ingest(HELD);
+    for (uint32_t learner = 0; learner < 3; learner++)
+        submit(ingest, learner, 5 + learner, 4096);
+    draw(values, 9);
+    values[N - 1] = NAN;
+    struct upload *upload = begin(ingest, 7);
+    struct error error = ERROR_INIT;
+    cr_assert(take_all(upload, values, 4096));
+    cr_assert_neq(upload_finish(upload, &error), STATUS_OK);
+    cr_assert(strstr(error.message, "nan") != NULL, "%s", error.message);
+    cr_assert_not(upload_free(upload), "nothing is spoilt");
+    finish(ingest, found);
+    assert_same(expected, found);
+    ingest_unref(ingest);
+}
+
+Test(ingest, a_streamed_summary_that_is_unfit_or_cut_short_spoils_the_reduction)
+{
+    struct ingest *ingest = open_ingest(STREAMED);
+    draw(values, 1);
+    values[N - 1] = INFINITY;
+    struct upload *upload = begin(ingest, 7);
+    cr_assert_not(take_all(upload, values, 4096));
+    cr_assert_neq(upload_fault(upload)->status, STATUS_OK);
+    cr_assert(upload_free(upload));
+    upload = begin(ingest, 7);
+    cr_assert(upload_take(upload, 0, (const uint8_t *)values, 4096));
+    cr_assert(upload_free(upload));
+    ingest_unref(ingest);
+}
+
+Test(ingest, a_held_summary_cut_short_spoils_nothing)
+{
+    struct ingest *ingest = open_ingest(HELD);
+    struct upload *upload = begin(ingest, 7);
+    struct error error = ERROR_INIT;
+    draw(values, 1);
+    cr_assert(upload_take(upload, 0, (const uint8_t *)values, 4096));
+    cr_assert_eq(upload_finish(upload, &error), STATUS_DATA_LOSS);
+    cr_assert_not(upload_free(upload));
+    ingest_unref(ingest);
+}
+
+Test(ingest, gaps_repetitions_and_excess_are_refused)
+{
+    struct ingest *ingest = open_ingest(HELD);
+    draw(values, 1);
+    struct upload *upload = begin(ingest, 7);
+    cr_assert(upload_take(upload, 0, (const uint8_t *)values, 100));
+    cr_assert_not(upload_take(upload, 101, (const uint8_t *)values, 100));
+    cr_assert_eq(upload_fault(upload)->status, STATUS_DATA_LOSS);
+    cr_assert_not(upload_take(upload, 100, (const uint8_t *)values, 100), "a fault stays");
+    upload_free(upload);
+    upload = begin(ingest, 7);
+    cr_assert(take_all(upload, values, 4096));
+    cr_assert_not(upload_take(upload, N * sizeof(float), (const uint8_t *)values, 1));
+    upload_free(upload);
+    ingest_unref(ingest);
+}
+
+Test(ingest, a_reset_voids_uploads_under_way)
+{
+    static const size_t buffers[] = {HELD, STREAMED};
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+        struct ingest *ingest = open_ingest(buffers[i]);
+        struct error error = ERROR_INIT;
+        draw(values, 1);
+        struct upload *upload = begin(ingest, 7);
+        cr_assert(upload_take(upload, 0, (const uint8_t *)values, 4096));
+        ingest_reset(ingest, 10);
+        cr_assert(upload_take(upload, 4096, (const uint8_t *)values + 4096, N * sizeof(float) - 4096));
+        cr_assert_eq(upload_finish(upload, &error), STATUS_ABORTED);
+        cr_assert_not(upload_free(upload), "what it folded was cleared");
+        submit(ingest, 2, 5, 4096);
+        finish(ingest, found);
+        draw(values, 2);
+        for (size_t k = 0; k < N; k++)
+            cr_assert_float_eq(found[k], values[k], 1e-7);
+        ingest_unref(ingest);
+    }
+}
+
+Test(ingest, uploads_outlive_their_owner)
+{
+    struct ingest *ingest = open_ingest(STREAMED);
+    struct upload *upload = begin(ingest, 7);
+    ingest_unref(ingest);
+    draw(values, 1);
+    cr_assert(take_all(upload, values, 4096));
+    upload_free(upload);
+}
+
+struct sending {
+    struct ingest *ingest;
+    uint32_t learner;
+    pthread_t thread;
+};
+
+static void *send_often(void *argument)
+{
+    struct sending *sending = argument;
+    float *own = memory_floats(N);
+    draw(own, sending->learner);
+    for (unsigned int i = 0; i < 40; i++) {
+        struct upload *upload = begin(sending->ingest, 5 + sending->learner);
+        if (take_all(upload, own, 4099))
+            upload_finish(upload, NULL);
+        upload_free(upload);
+    }
+    memory_free(own);
+    return NULL;
+}
+
+Test(ingest, resets_while_others_upload_leave_nothing_behind, .timeout = 60)
+{
+    expect_of_three();
+    static const size_t buffers[] = {HELD, STREAMED};
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+        struct ingest *ingest = open_ingest(buffers[i]);
+        struct sending sending[3];
+        for (uint32_t learner = 0; learner < 3; learner++) {
+            sending[learner] = (struct sending){.ingest = ingest, .learner = learner};
+            pthread_create(&sending[learner].thread, NULL, send_often, &sending[learner]);
+        }
+        for (unsigned int k = 0; k < 60; k++)
+            ingest_reset(ingest, 10);
+        for (size_t k = 0; k < 3; k++)
+            pthread_join(sending[k].thread, NULL);
+        ingest_reset(ingest, 10);
+        for (uint32_t learner = 0; learner < 3; learner++)
+            submit(ingest, learner, 5 + learner, 4096);
+        finish(ingest, found);
+        assert_same(expected, found);
+        ingest_unref(ingest);
+    }
+}
