@@ -40,7 +40,8 @@ static enum status listen_all(struct service *service, char *ret_first, size_t b
     for (size_t i = 0; i < service->options.listen.n; i++) {
         char address[256];
         int port = 0;
-        TRY(rpc_server_listen(service->server, service->options.listen.values[i], &port, error));
+        if (rpc_server_listen(service->server, service->options.listen.values[i], &port, error) != STATUS_OK)
+            return error_prefix(error, "listen");
         format_address(service->options.listen.values[i], port, address, sizeof address);
         log_info("listening", LOG_S("address", address));
         if (i == 0)
@@ -91,7 +92,8 @@ static void drain(struct service *service)
 static enum status serve(struct service *service, struct error *error)
 {
     enum status status = start(service, error);
-    if (status == STATUS_OK) {
+    bool served = status == STATUS_OK;
+    if (served) {
         int number = stop_wait();
         log_info("draining", LOG_S("signal", strsignal(number)));
         drain(service);
@@ -101,7 +103,8 @@ static enum status serve(struct service *service, struct error *error)
     coordinator_free(service->coordinator);
     if (service->runtime)
         rpc_runtime_free(service->runtime);
-    log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
+    if (served)
+        log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
     return status;
 }
 

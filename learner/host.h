@@ -54,6 +54,7 @@ struct learner {
     atomic_ulong generation;  // counts assignments and withdrawals: work begun under an older one is dropped
     float *parameters;        // [n_parameters]; after training, the summary of round `kept_round`
     uint32_t round;           // that `parameters` belong to; 0: none
+    bool has_model;           // `parameters` are a model, not a gradient
     uint32_t kept_round;      // 0: no summary is kept
     char model_sha256[65];    // of the model that `parameters` were trained from
     unsigned long working_generation; // of the assignment that is fetched and trained for

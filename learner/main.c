@@ -22,7 +22,8 @@ static enum status offer_service(struct service *service, struct error *error)
     const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
     int port = 0;
     TRY(rpc_server_new(&service->server, service->runtime, &options, error));
-    TRY(rpc_server_listen(service->server, service->options.listen, &port, error));
+    if (rpc_server_listen(service->server, service->options.listen, &port, error) != STATUS_OK)
+        return error_prefix(error, "listen");
     TRY(rpc_server_start(service->server, error));
     log_info("listening", LOG_S("address", service->options.listen), LOG_I("port", port));
     return STATUS_OK;
@@ -44,7 +45,8 @@ static enum status start(struct service *service, struct error *error)
 static enum status serve(struct service *service, struct error *error)
 {
     enum status status = start(service, error);
-    if (status == STATUS_OK) {
+    bool served = status == STATUS_OK;
+    if (served) {
         int number = stop_wait();
         log_info("draining", LOG_S("signal", strsignal(number)));
         if (*service->host->message)
@@ -55,7 +57,8 @@ static enum status serve(struct service *service, struct error *error)
     host_free(service->host);
     if (service->runtime)
         rpc_runtime_free(service->runtime);
-    log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
+    if (served)
+        log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
     return status;
 }
 

@@ -47,8 +47,10 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
         .user = watch,
     };
     enum status status = algorithm->learn(&step, learner->parameters, &result, error);
-    if (status == STATUS_OK && result.summary != learner->parameters)
+    if (status == STATUS_OK && result.summary != learner->parameters) {
         memcpy(learner->parameters, result.summary, learner->study->n_parameters * sizeof(float));
+        learner->has_model = false;
+    }
     if (trainer)
         study_give_trainer(learner->study, trainer);
     learner->result.weight = result.weight;
@@ -156,6 +158,7 @@ void learner_fetched(struct learner *learner)
     }
     learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
     learner->round = learner->assignment.round;
+    learner->has_model = true;
     learner->kept_round = 0;
     memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
     learner->working_generation = atomic_load(&learner->generation);
