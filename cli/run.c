@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50 };
+enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50, BREAK_WAIT_MS = 1000 };
 
 struct session {
     struct experiment experiment;
@@ -127,6 +127,23 @@ static bool stop_asked_for(void)
     return sigtimedwait(&both, NULL, &(struct timespec){0}) > 0;
 }
 
+// The stream of events broke: when that is because a process died, its end says more. A process that is
+// killed closes its connections a moment before it can be waited for.
+static enum status explain_break(struct session *session, struct error *error)
+{
+    struct error death = ERROR_INIT;
+    enum status status = error->status;
+    int64_t until_ms = clock_monotonic_ms() + BREAK_WAIT_MS;
+    do {
+        if (processes_check(&session->processes, &death) != STATUS_OK) {
+            *error = death;
+            return death.status;
+        }
+        usleep(1000);
+    } while (clock_monotonic_ms() < until_ms);
+    return status;
+}
+
 static enum status follow(struct session *session, struct error *error)
 {
     struct run_watch *watch = NULL;
@@ -148,8 +165,8 @@ static enum status follow(struct session *session, struct error *error)
         if (status == STATUS_OK)
             status = processes_check(&session->processes, error);
     }
-    if (status == STATUS_OK)
-        status = run_watch_status(watch, error);
+    if (status == STATUS_OK && run_watch_status(watch, error) != STATUS_OK)
+        status = explain_break(session, error);
     run_watch_free(watch);
     return status;
 }

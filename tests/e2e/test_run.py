@@ -128,6 +128,25 @@ def it_ends_cancelled_when_interrupted_in_the_middle(world):
         assert world.processes() == []
 
 
+def it_ends_cancelled_when_interrupted_before_the_first_round(world):
+    path = world.write("x.yaml", long_experiment(world.folder))
+    process = world.start("run", path, "--out", "out")
+    assert process.stdout.readline().startswith("starting 3 learners")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130 and err.count("\n") == 1, (process.returncode, err)
+    assert Run(world.folder / "out").summary["status"] == "cancelled"
+    assert world.processes() == []
+
+
+def it_goes_on_when_nobody_reads_what_it_prints(world):
+    path = world.write("x.yaml", classes_experiment(world.folder))
+    process = world.start("run", path, "--out", "out")
+    process.stdout.close()
+    assert process.wait(120) == 0, process.stderr.read()
+    assert Run(world.folder / "out").summary["status"] == "completed"
+
+
 def it_takes_its_children_along_when_it_is_killed(world):
     path = world.write("x.yaml", long_experiment(world.folder))
     process = world.start("run", path, "--out", "out")
@@ -149,15 +168,16 @@ def children_named(world, text):
     return found
 
 
-def it_ends_and_says_so_when_a_learner_dies(world):
-    path = world.write("x.yaml", long_experiment(world.folder))
-    process = world.start("run", path, "--out", "out")
-    first_round(process)
-    os.kill(children_named(world, "number_from=1")[0], signal.SIGKILL)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == 1, (process.returncode, err)
-    assert err.count("\n") == 1 and "learner-1" in err and "signal 9" in err and "learner-1.log" in err, err
-    assert world.processes() == []
+def it_ends_and_says_so_when_one_of_its_processes_dies(world):
+    for name, argument in ("learner-1", "number_from=1"), ("coordinator", "read_data=true"):
+        path = world.write("x.yaml", long_experiment(world.folder))
+        process = world.start("run", path, "--out", name)
+        first_round(process)
+        os.kill(children_named(world, argument)[0], signal.SIGKILL)
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 1, (process.returncode, err)
+        assert err.count("\n") == 1 and name in err and "signal 9" in err and f"{name}.log" in err, err
+        assert world.processes() == []
 
 
 def it_leaves_nothing_of_an_earlier_run_in_the_same_folder(world):
