@@ -200,7 +200,7 @@ static void add_bar(struct line *line, const struct progress *progress)
     size_t full = (size_t)(share * (double)cells + 1e-9);
     char on[4 * BAR_CELLS_MAX] = "", off[4 * BAR_CELLS_MAX] = "";
     for (size_t i = 0; i < cells; i++)
-        strcat(i < full ? on : off, progress->unicode ? "━" : i < full ? "#" : "-");
+        strcat(i < full ? on : off, progress->unicode ? (i < full ? "━" : "─") : i < full ? "#" : "-");
     line_add(line, CYAN, "%s", on);
     line_add(line, DIM, "%s", off);
 }
