@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static sigset_t both(void)
@@ -13,10 +14,25 @@ static sigset_t both(void)
     return set;
 }
 
+// Libraries start threads before main (OpenBLAS does), where nothing is blocked: what such a thread gets it
+// hands to the first thread, whose number is the process's.
+static void hand_over(int number)
+{
+    syscall(SYS_tgkill, getpid(), getpid(), number);
+}
+
+static void act_on_both(void (*action)(int number))
+{
+    struct sigaction handler = {.sa_handler = action, .sa_flags = SA_RESTART};
+    sigaction(SIGTERM, &handler, NULL);
+    sigaction(SIGINT, &handler, NULL);
+}
+
 void stop_block(void)
 {
     sigset_t set = both();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    act_on_both(hand_over);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -26,6 +42,7 @@ int stop_wait(void)
     int number = 0;
     while (sigwait(&set, &number) != 0)
         ;
+    act_on_both(SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return number;
 }

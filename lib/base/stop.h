@@ -3,10 +3,11 @@
 
 #include <stdbool.h>
 
-// Blocks both signals in this thread and in those it starts from now on: called first in main.
+// Blocks both signals in this thread and in those it starts from now on: called first in main. They wait for
+// the first thread, whichever one they come to.
 void stop_block(void);
-// Waits for either; from then on another one kills the process as if nothing had been blocked. Returns the
-// signal's number.
+// In the first thread: waits for either; from then on another one kills the process as if nothing had been
+// blocked. Returns the signal's number.
 int stop_wait(void);
 // Makes the kernel send TERM to this process when its parent ends.
 void stop_with_parent(void);
