@@ -127,7 +127,7 @@ static enum status read_all(struct bytes *bytes, int fd, const char *path, size_
         if (n == 0)
             break;
         if (bytes->n + (size_t)n > limit)
-            return error_set(error, STATUS_RESOURCE_EXHAUSTED, "'%s' is larger than the %zu bytes allowed",
+            return error_set(error, STATUS_INVALID_ARGUMENT, "'%s' is larger than the %zu bytes allowed",
                              path, limit);
         bytes_append(bytes, block, (size_t)n);
     }
