@@ -1,6 +1,7 @@
 #include "cli/local.h"
 #include "base/pool.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { START_TIMEOUT_MS = 10000 };
 
@@ -9,7 +10,7 @@ enum status local_start_coordinator(struct processes *processes, char *ret_addre
 {
     const char *const arguments[] = {
         "cohort-coordinator", "--set", "listen=[\"127.0.0.1:0\"]", "--set", "read_data=true", "--set",
-        "drain=0s",           NULL};
+        "drain=0s",           "--set", "window_probe=false",       NULL};
     return processes_start(processes, "coordinator", arguments, ret_address, bytes, START_TIMEOUT_MS, error);
 }
 
@@ -19,6 +20,7 @@ enum status local_start_learners(struct processes *processes, const char *addres
     char coordinator[300], called[80], from[48], learners[48], name[64];
     snprintf(called, sizeof called, "name=%s", learner_name);
     snprintf(coordinator, sizeof coordinator, "coordinator=%s", address);
+    bool loopback = strncmp(address, "127.", 4) == 0;
     for (uint32_t i = 0; i < n_processes; i++) {
         uint32_t first = (uint32_t)((uint64_t)i * n_learners / n_processes);
         uint32_t end = (uint32_t)((uint64_t)(i + 1) * n_learners / n_processes);
@@ -39,6 +41,8 @@ enum status local_start_learners(struct processes *processes, const char *addres
                                          coordinator,
                                          "--set",
                                          "use_experiment_data=true",
+                                         "--set",
+                                         loopback ? "window_probe=false" : "window_probe=true",
                                          NULL};
         TRY(processes_start(processes, name, arguments, NULL, 0, 0, error));
     }

@@ -7,7 +7,6 @@
 #include "data/format.h"
 #include "store/safetensors.h"
 #include <math.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,7 +15,8 @@
 #define JOB_OF(work, member) ((struct job *)(void *)((char *)(work)-offsetof(struct job, member)))
 
 enum {
-    RANGE_VALUES = 1 << 18,    // reduced and re-updated at a time
+    RANGE_VALUES = 1 << 18, // reduced and re-updated by a thread at a time
+    TILE_VALUES = 1 << 12,
     IN_PLACE_VALUES = 4 << 20, // larger models are replaced in place when nobody reads them
     EVALUATION_BATCH = 256,
 };
@@ -166,28 +166,23 @@ struct reupdate_work {
     struct job *job;
     const struct algorithm_kind *algorithm;
     struct reupdate_step step;
-    atomic_bool out_of_memory;
 };
 
+// By tiles that stay in the cache; `current` may be what is being overwritten.
 static void reupdate_range(void *user, size_t first, size_t n)
 {
     struct reupdate_work *work = user;
-    const float *current = work->job->current->values + first;
-    float *next = work->job->committing->values + first;
-    float *reduced = next;
-    if (next == current && !(reduced = memory_floats(n))) {
-        atomic_store(&work->out_of_memory, true);
-        return;
-    }
-    reduction_finish(ingest_reduction(work->job->reducing), first, n, reduced);
-    work->algorithm->reupdate(&work->step, first, n, current, reduced);
-    if (reduced != next) {
-        memcpy(next, reduced, n * sizeof *next);
-        memory_free(reduced);
+    const struct reduction *reduction = ingest_reduction(work->job->reducing);
+    float tile[TILE_VALUES];
+    for (size_t at = first; at < first + n; at += TILE_VALUES) {
+        size_t some = first + n - at < TILE_VALUES ? first + n - at : TILE_VALUES;
+        reduction_finish(reduction, at, some, tile);
+        work->algorithm->reupdate(&work->step, at, some, work->job->current->values + at, tile);
+        memcpy(work->job->committing->values + at, tile, some * sizeof *tile);
     }
 }
 
-static enum status reduce(struct job *job, uint32_t number, struct error *error)
+static void reduce(struct job *job, uint32_t number)
 {
     const struct experiment_options *options = &job->experiment.options;
     struct reupdate_work work = {
@@ -199,8 +194,6 @@ static enum status reduce(struct job *job, uint32_t number, struct error *error)
                  .rounds = (uint32_t)options->collaboration.rounds},
     };
     pool_for(job->coordinator->pool, job->current->n_values, RANGE_VALUES, reupdate_range, &work);
-    return atomic_load(&work.out_of_memory) ? error_no_memory(error, RANGE_VALUES * sizeof(float))
-                                            : STATUS_OK;
 }
 
 static enum status store(const struct job *job, uint32_t number, struct error *error)
@@ -236,7 +229,7 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
                              struct error *error)
 {
     TRY(choose_place(job, error));
-    TRY(reduce(job, number, error));
+    reduce(job, number);
     return version_hash(job->committing, ret_sha256, error);
 }
 

@@ -57,6 +57,7 @@ static enum status start(struct service *service, struct error *error)
         return error_set(error, STATUS_INVALID_ARGUMENT, "'listen' names no address; give at least one");
     TRY(coordinator_new(&service->coordinator, &service->options, error));
     TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
+    rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
     const struct rpc_service services[] = {coordinator_service(service->coordinator),
                                            exchange_service(service->coordinator)};
     const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};

@@ -110,6 +110,13 @@ const struct field coordinator_fields[] = {
      .min = 0,
      .max = 256,
      .help = "threads that serve calls; 0: one a core, at most 4"},
+    {.name = "window_probe",
+     .type = FIELD_BOOL,
+     ROW(window_probe),
+     .fallback = "true",
+     .help =
+         "receive windows grow with the probed bandwidth; false saves memory and time on one machine or a "
+         "fast local network, and is ruinous from some ms of round trip on"},
     {.name = "log",
      .type = FIELD_SECTION,
      .offset = 0,

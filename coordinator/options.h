@@ -7,9 +7,10 @@ struct coordinator_options {
     struct text_list listen;  // addresses
     const char *state_folder; // where committed models are kept; NULL: memory alone
     int64_t keep_models;      // of an experiment, in the state folder; 0: all
-    bool read_data;   // experiments may name files that the coordinator reads (test data, initial weights)
-    int64_t lease_ms; // silence for longer means that a learner is lost
-    int64_t drain_ms; // how long TERM lets calls under way go on
+    bool read_data;    // experiments may name files that the coordinator reads (test data, initial weights)
+    bool window_probe; // receive windows grow with the probed bandwidth
+    int64_t lease_ms;  // silence for longer means that a learner is lost
+    int64_t drain_ms;  // how long TERM lets calls under way go on
     int64_t max_learners;
     int64_t max_experiments;
     int64_t buffer_bytes; // summaries held back until they are whole; beyond, they are folded as they arrive

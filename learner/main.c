@@ -34,6 +34,7 @@ static enum status start(struct service *service, struct error *error)
     if (service->options.has_data)
         TRY(data_check(&service->options.data, error));
     TRY(rpc_runtime_new(&service->runtime, 1, error));
+    rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)
         TRY(offer_service(service, error));

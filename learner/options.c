@@ -75,6 +75,13 @@ const struct field learner_fields[] = {
      .min = 10,
      .max = 1e9,
      .help = "longest pause before trying again to reach the coordinator"},
+    {.name = "window_probe",
+     .type = FIELD_BOOL,
+     ROW(window_probe),
+     .fallback = "true",
+     .help =
+         "receive windows grow with the probed bandwidth; false saves memory and time on one machine or a "
+         "fast local network, and is ruinous from some ms of round trip on"},
     {.name = "log",
      .type = FIELD_SECTION,
      .offset = 0,

@@ -35,10 +35,10 @@ struct rpc_runtime *channel_runtime(const struct rpc_channel *channel)
     return channel->runtime;
 }
 
-static grpc_channel *connect_later(const char *target)
+static grpc_channel *connect_later(const struct rpc_runtime *runtime, const char *target)
 {
     grpc_arg args[] = {
-        CHANNEL_ARGUMENTS_SHARED,
+        CHANNEL_ARGUMENTS_SHARED(runtime),
         // Each channel has its own connection, which goes when it goes.
         INTEGER_ARGUMENT(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
         INTEGER_ARGUMENT(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
@@ -73,7 +73,7 @@ enum status rpc_channel_new(struct rpc_channel **ret, struct rpc_runtime *runtim
     atomic_init(&channel->refs, 1);
     channel->runtime = runtime;
     channel->address = copy;
-    channel->grpc = connect_later(target);
+    channel->grpc = connect_later(runtime, target);
     *ret = channel;
     return STATUS_OK;
 }

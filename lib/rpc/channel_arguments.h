@@ -20,10 +20,11 @@ enum {
         .type = GRPC_ARG_INTEGER, .key = (char[]){name}, .value.integer = (number)                           \
     }
 
-// The bandwidth probe, the resource quota and the frame sizes stay as gRPC has them (docs/benchmarks.md).
-#define CHANNEL_ARGUMENTS_SHARED                                                                             \
+// The resource quota and the frame sizes stay as gRPC has them (docs/benchmarks.md).
+#define CHANNEL_ARGUMENTS_SHARED(runtime)                                                                    \
     INTEGER_ARGUMENT(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, RPC_MESSAGE_BYTES_MAX),                            \
         INTEGER_ARGUMENT(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, RPC_MESSAGE_BYTES_MAX),                           \
+        INTEGER_ARGUMENT(GRPC_ARG_HTTP2_BDP_PROBE, runtime_window_probe(runtime)),                           \
         INTEGER_ARGUMENT(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0),                                        \
         INTEGER_ARGUMENT(GRPC_ARG_ENABLE_CHANNELZ, 0),                                                       \
         INTEGER_ARGUMENT(GRPC_ARG_MAX_CHANNEL_TRACE_EVENT_MEMORY_PER_NODE, 0),                               \

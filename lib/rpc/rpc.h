@@ -25,6 +25,10 @@ enum { RPC_CHUNK_BYTES = 1 << 20, RPC_MESSAGE_BYTES_MAX = 8 << 20, RPC_QUEUE_BYT
 
 // Starts gRPC and `n_threads` queue threads. One a process; never fork afterwards (spawn instead).
 enum status rpc_runtime_new(struct rpc_runtime **ret, size_t n_threads, struct error *error);
+// Whether receive windows grow with the bandwidth that is probed (the default). Off, a connection receives
+// about 1 MiB a round trip: faster and of bounded memory on one machine or a fast local network, ruinous from
+// some milliseconds on. Before servers and channels are made.
+void rpc_runtime_set_window_probe(struct rpc_runtime *runtime, bool probe);
 // Ends the threads. Servers and channels must have been freed, calls closed.
 struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *runtime);
 

@@ -32,6 +32,7 @@ void __tsan_release(void *address);
 
 // ---- runtime.c
 
+bool runtime_window_probe(const struct rpc_runtime *runtime);
 size_t runtime_n_queues(const struct rpc_runtime *runtime);
 grpc_completion_queue *runtime_queue(struct rpc_runtime *runtime, size_t index);
 grpc_completion_queue *runtime_next_queue(struct rpc_runtime *runtime); // round robin

@@ -17,6 +17,7 @@ struct queue {
 struct rpc_runtime {
     atomic_size_t next;
     size_t n_queues;
+    bool window_probe;
     struct queue queues[];
 };
 
@@ -76,6 +77,7 @@ enum status rpc_runtime_new(struct rpc_runtime **ret, size_t n_threads, struct e
     if (!runtime)
         return error_no_memory(error, bytes);
     runtime->n_queues = n;
+    runtime->window_probe = true;
     if (!getenv("GRPC_VERBOSITY"))
         gpr_set_log_function(log_quietly);
     // Signals are for the program's own threads: gRPC's and the queues' inherit a full mask.
@@ -113,6 +115,16 @@ struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *runtime)
         queue_stop(&runtime->queues[i]);
     grpc_shutdown_blocking();
     return memory_free(runtime);
+}
+
+void rpc_runtime_set_window_probe(struct rpc_runtime *runtime, bool probe)
+{
+    runtime->window_probe = probe;
+}
+
+bool runtime_window_probe(const struct rpc_runtime *runtime)
+{
+    return runtime->window_probe;
 }
 
 size_t runtime_n_queues(const struct rpc_runtime *runtime)

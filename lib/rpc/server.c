@@ -237,7 +237,7 @@ static void arrival_tag(struct rpc_tag *tag, bool ok)
 static grpc_server *make_grpc_server(struct rpc_runtime *runtime)
 {
     grpc_arg args[] = {
-        CHANNEL_ARGUMENTS_SHARED,
+        CHANNEL_ARGUMENTS_SHARED(runtime),
         INTEGER_ARGUMENT(GRPC_ARG_ALLOW_REUSEPORT, 0), // or two servers share a port in silence
         INTEGER_ARGUMENT(GRPC_ARG_MAX_CONCURRENT_STREAMS, INT_MAX),
         INTEGER_ARGUMENT(GRPC_ARG_MAX_CONNECTION_IDLE_MS, INT_MAX),
