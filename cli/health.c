@@ -1,6 +1,18 @@
+#include "base/memory.h"
 #include "cli/command.h"
 #include "rpc/rpc.h"
 #include <stdio.h>
+
+static enum status check(const char *address, const char *service, int64_t timeout_ms, struct error *error)
+{
+    struct rpc_runtime *runtime = NULL;
+    TRY(rpc_runtime_new(&runtime, 1, error));
+    enum status status = rpc_health_check(runtime, address, service, timeout_ms, error);
+    if (status == STATUS_OK)
+        printf("serving\n");
+    rpc_runtime_free(runtime);
+    return status;
+}
 
 static enum status run(const struct command *command, int argc, char **argv, struct error *error)
 {
@@ -16,15 +28,12 @@ static enum status run(const struct command *command, int argc, char **argv, str
         return STATUS_OK;
     }
     struct texts words = {0};
-    TRY(arguments_read(table, argc, argv, &words, 1, error));
-    if (words.n != 1)
-        return error_set(error, STATUS_INVALID_ARGUMENT, "health needs an address: %s", command->usage);
-    struct rpc_runtime *runtime = NULL;
-    TRY(rpc_runtime_new(&runtime, 1, error));
-    enum status status = rpc_health_check(runtime, words.items[0], service, timeout_ms, error);
+    enum status status = arguments_read(table, argc, argv, &words, 1, error);
+    if (status == STATUS_OK && words.n == 0)
+        status = error_set(error, STATUS_INVALID_ARGUMENT, "an address is needed; usage: %s", command->usage);
     if (status == STATUS_OK)
-        printf("serving\n");
-    rpc_runtime_free(runtime);
+        status = check(words.items[0], service, timeout_ms, error);
+    memory_free(words.items);
     return status;
 }
 

@@ -114,7 +114,7 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
                        "a newer incarnation of this learner joined");
         rpc_call_ref(old);
         member_lost(coordinator, member, false, "superseded by a newer incarnation");
-        rpc_call_cancel(old);
+        rpc_call_finish(old, STATUS_ABORTED, "a newer incarnation of this learner joined");
         rpc_call_unref(old);
     }
     member->incarnation = join->incarnation;

@@ -184,6 +184,16 @@ class Service:
         return self.process.wait(TIMEOUT)
 
 
+def sanitizer_words(folder):
+    """What sanitizers, where programs are built with them, wrote into any log."""
+    words = ""
+    for log in pathlib.Path(folder).rglob("*.log"):
+        text = log.read_text(encoding="utf-8", errors="replace")
+        if "Sanitizer" in text or "runtime error:" in text:
+            words += f"{log}:\n{text[-8000:]}"
+    return words
+
+
 class World:
     """One test's folder, processes and channels."""
 
@@ -195,6 +205,15 @@ class World:
         self.environment["OMP_NUM_THREADS"] = "1"
         self.services = []
         self.stack = contextlib.ExitStack()
+
+    def stop_services(self):
+        """Those that still run must end well when told to."""
+        running = [service for service in self.services if service.process.poll() is None]
+        for service in running:
+            service.process.send_signal(signal.SIGTERM)
+        for service in running:
+            code = service.process.wait(TIMEOUT)
+            assert code in (0, -signal.SIGTERM), f"exit code {code}: {service.words()}"
 
     def close(self):
         self.stack.close()
@@ -230,6 +249,7 @@ class World:
         """Runs `cohort ARGUMENT...` to its end: (exit code, standard output, standard error)."""
         process = self.start(*arguments)
         out, err = process.communicate(timeout=TIMEOUT)
+        assert "Sanitizer" not in err and "runtime error:" not in err, err
         return process.returncode, out, err
 
     def run(self, experiment, *arguments, out="out"):
@@ -247,7 +267,7 @@ class World:
         return path
 
     def coordinator(self, *settings, **options):
-        return Service(self, "cohort-coordinator", 'listen=["127.0.0.1:0"]', *settings, **options)
+        return Service(self, "cohort-coordinator", 'listen=["127.0.0.1:0"]', "drain=0s", *settings, **options)
 
     def learner(self, coordinator, name, *settings, **options):
         """A learner on the experiment's data, which it reads as those under `cohort run` do."""
@@ -378,6 +398,8 @@ def run_test(test):
         signal.alarm(2 * TIMEOUT)
         try:
             test(world)
+            world.stop_services()
+            assert not sanitizer_words(folder), sanitizer_words(folder)
             return True
         except Exception:  # noqa: BLE001: any failure is this test's, the others go on
             words = traceback.format_exc(chain=False)
