@@ -40,6 +40,6 @@ static enum status run(const struct command *command, int argc, char **argv, str
 const struct command command_health = {
     .name = "health",
     .usage = "cohort health ADDRESS [--service NAME] [--timeout-ms N]",
-    .help = "exit with 0 when the server at ADDRESS is serving",
+    .help = "Exits with 0 when the server at ADDRESS is serving",
     .run = run,
 };
