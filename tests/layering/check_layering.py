@@ -53,7 +53,6 @@ OWNED_HEADERS = {
 # Sources that no test of their own folder reaches, and what does instead. A row that is no longer needed is
 # noted.
 TESTED_ELSEWHERE = {
-    "lib/base/stop.c": "signals end the whole process: tests/e2e",
     "lib/config/program.c": "the command line of a service, and its exit: tests/e2e",
     "lib/config/settings.c": "two calls in a row: each has its test in tests/unit/config",
 }
