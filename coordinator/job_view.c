@@ -132,6 +132,15 @@ static void explain_next(const struct job *job, cohort_v1_ExplainExperimentRespo
     }
 }
 
+// A pause that was asked for comes after the round under way.
+static void explain_pause(const struct job *job, cohort_v1_ExplainExperimentResponse *ret)
+{
+    enum round_phase phase = round_phase(job->round);
+    size_t n = strlen(ret->next);
+    if (round_pausing(job->round) && phase != ROUND_PAUSED && phase != ROUND_DONE)
+        snprintf(ret->next + n, sizeof ret->next - n, "; then the experiment pauses, until ResumeExperiment");
+}
+
 void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret)
 {
     ret->state = job_state(job);
@@ -140,6 +149,7 @@ void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainEx
     if (round_phase(job->round) == ROUND_COLLECTING && round_deadline(job->round) != INT64_MAX)
         ret->until_unix_ms = unix_of_monotonic(round_deadline(job->round));
     explain_next(job, ret);
+    explain_pause(job, ret);
     text_clean(ret->next);
     if (ret->awaited_count == 0)
         snprintf(ret->summary, sizeof ret->summary, "nobody is awaited; %s", ret->next);

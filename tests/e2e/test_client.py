@@ -132,7 +132,7 @@ def it_pauses_resumes_and_cancels(world):
     last = wait_for(users, experiment_id, lambda event: is_state(event, "PAUSED"))[-1]
     rounds = users.GetExperiment(experiment_id=experiment_id).experiment.round
     told = users.ExplainExperiment(experiment_id=experiment_id)
-    assert "ResumeExperiment" in told.next and not told.awaited, told
+    assert "ResumeExperiment" in told.next, told
     resumed = users.ResumeExperiment(experiment_id=experiment_id).experiment
     assert enum_name("ExperimentState", resumed.state) == "RUNNING"
     def goes_on(event):  # a round under way ended after the pause was asked for; the next one needs the resumption
