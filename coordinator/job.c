@@ -258,6 +258,15 @@ static const char *why_failed(const struct job *job)
                : "the round could not be committed";
 }
 
+void job_release_test(struct job *job)
+{
+    if (!job_is_over(job) || job->evaluating)
+        return;
+    job->test.workspace = workspace_free(job->test.workspace);
+    dataset_release(&job->test.dataset);
+    job->test.present = false;
+}
+
 void job_end(struct job *job, enum round_outcome outcome, const char *message)
 {
     if (!message && outcome == ROUND_FAILED)
@@ -274,6 +283,7 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
         job->slots[slot].member = NULL;
     }
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
+    job_release_test(job);
     job_event_state(job);
     events_end(job->events);
     coordinator_enrol(job->coordinator);

@@ -86,6 +86,8 @@ bool job_is_over(const struct job *job);
 cohort_v1_ExperimentState job_state(const struct job *job);
 void job_describe(const struct job *job, cohort_v1_Experiment *ret);
 void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret);
+// Frees what is held to evaluate with, once the experiment is over and nothing is being evaluated.
+void job_release_test(struct job *job);
 void job_end(struct job *job, enum round_outcome outcome, const char *message);
 
 // ---- learners

@@ -394,6 +394,7 @@ static void run_evaluate(struct pool_job *pool_job)
         job->committed_waits = false;
         round_committed(job->round, true, clock_monotonic_ms());
     }
+    job_release_test(job);
     pthread_mutex_unlock(&job->coordinator->lock);
 }
 
