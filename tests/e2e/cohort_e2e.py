@@ -179,6 +179,10 @@ class Service:
             time.sleep(0.005)
         raise AssertionError(f"'{text}' was never logged: {self.words()}")
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+
     def stop(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         return self.process.wait(TIMEOUT)

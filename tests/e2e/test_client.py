@@ -95,7 +95,7 @@ def it_explains_who_is_awaited_and_why(world):
     ann = world.learner(coordinator, "ann")
     bob = world.learner(coordinator, "bob")
     wait_for(users, experiment_id, lambda event: event.WhichOneof("event") == "round_started")
-    bob.process.kill()
+    bob.kill()
     wait_for(
         users,
         experiment_id,

@@ -76,8 +76,7 @@ def it_finishes_with_the_same_model_when_a_learner_is_killed_and_comes_back(worl
         for number in 1, 2:
             wait_for(users, experiment_id, "round_started", lambda event: event.round == number)
             victim = number - 1
-            learners[victim].process.kill()
-            learners[victim].process.wait()
+            learners[victim].kill()
             learners[victim] = world.learner(coordinator, names[victim])
         assert wait_for_completion(users, experiment_id) == undisturbed.hash, algorithm
 
@@ -87,8 +86,7 @@ def it_stays_when_a_coordinator_is_killed_and_another_takes_its_place(world):
     first = Service(world, "cohort-coordinator", f'listen=["{address}"]', "read_data=true")
     learner = world.learner(address, "ann")
     learner.wait_for_record("joined")
-    first.process.kill()
-    first.process.wait()
+    first.kill()
     learner.wait_for_record("connection lost")
     second = Service(world, "cohort-coordinator", f'listen=["{address}"]', "read_data=true")
     users = world.stub(second)
