@@ -9,11 +9,13 @@
 #include "cli/local.h"
 #include "cli/watch_run.h"
 #include "nn/blas.h"
+#include <errno.h>
 #include <math.h>
 #include <pb_decode.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,23 +40,38 @@ struct session {
 // ---- before anything starts
 // ----------------------------------------------------------------------------------------
 
-static char *default_folder(const char *name)
+// Makes runs/NAME-TIME, or with -2 and so on behind it: a folder of this run's own, also when another run of
+// the experiment starts in the same second.
+static enum status make_default_folder(const char *name, char **ret, struct error *error)
 {
-    char time_text[32];
+    char time_text[32], suffix[16] = "";
     time_t now = time(NULL);
     struct tm parts;
     strftime(time_text, sizeof time_text, "%Y%m%d-%H%M%S", localtime_r(&now, &parts));
-    char *folder = memory_format("runs/%s-%s", name, time_text);
-    for (unsigned int n = 2; folder && file_exists(folder); n++) {
+    TRY(file_make_folder("runs", error));
+    for (unsigned int n = 2;; n++) {
+        char *folder = memory_format("runs/%s-%s%s", name, time_text, suffix);
+        if (!folder)
+            return error_no_memory(error, strlen(name));
+        if (mkdir(folder, 0777) == 0) {
+            *ret = folder;
+            return STATUS_OK;
+        }
+        int failed = errno;
+        enum status status =
+            failed == EEXIST ? STATUS_OK : error_errno(error, failed, "cannot make the folder", folder);
         memory_free(folder);
-        folder = memory_format("runs/%s-%s-%u", name, time_text, n);
+        TRY(status);
+        snprintf(suffix, sizeof suffix, "-%u", n);
     }
-    return folder;
 }
 
 static enum status make_folder(struct session *session, const char *out, struct error *error)
 {
-    session->folder = out ? memory_copy_text(out) : default_folder(session->experiment.options.name);
+    if (out)
+        session->folder = memory_copy_text(out);
+    else
+        TRY(make_default_folder(session->experiment.options.name, &session->folder, error));
     session->logs = session->folder ? file_join(session->folder, "logs") : NULL;
     cleanup_free char *path = session->folder ? file_join(session->folder, "experiment.yaml") : NULL;
     if (!session->logs || !path)
