@@ -4,19 +4,18 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "cli/bench.h"
-#include "cli/bench_watch.h"
 #include "cli/local.h"
+#include "cli/watch.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "experiment/experiment.h"
+#include "report/history.h"
 #include "report/human.h"
 #include "report/json.h"
 #include <inttypes.h>
 #include <pb_decode.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50 };
@@ -188,30 +187,36 @@ static enum status start(struct bench *bench, struct error *error)
                                 (uint32_t)bench->processes, error);
 }
 
-static bool stop_asked_for(void)
+// Keeps how long each round took.
+static enum status record_round(void *user, const cohort_v1_WatchExperimentResponse *event,
+                                struct error *error)
 {
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    return sigtimedwait(&both, NULL, &(struct timespec){0}) > 0;
+    if (event->which_event == cohort_v1_WatchExperimentResponse_events_lost_tag)
+        return error_set(error, STATUS_DATA_LOSS,
+                         "rounds were forgotten before they could be read; measure fewer of them");
+    if (event->which_event != cohort_v1_WatchExperimentResponse_round_committed_tag)
+        return STATUS_OK;
+    const cohort_v1_RoundCommitted *committed = &event->event.round_committed;
+    const struct round_record record = {
+        .round = committed->round, .seconds = committed->seconds, .n_summaries = committed->summaries};
+    return history_add_round(user, &record, error);
 }
 
 static enum status follow(struct bench *bench, struct error *error)
 {
-    struct bench_watch *watch = NULL;
-    TRY(bench_watch_new(&watch, bench->channel, bench->experiment_id, &bench->history, error));
+    struct watch *watch = NULL;
+    TRY(watch_new(&watch, bench->channel, bench->experiment_id, record_round, &bench->history, error));
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && !bench_watch_wait(watch, LOOK_MS)) {
+    while (status == STATUS_OK && !watch_wait(watch, LOOK_MS)) {
         status = processes_check(&bench->running, error);
-        if (status == STATUS_OK && stop_asked_for())
+        if (status == STATUS_OK && stop_asked())
             status = error_set(error, STATUS_CANCELLED, "stopped");
     }
     if (status != STATUS_OK)
         cancel(bench);
     else
-        status = bench_watch_status(watch, error);
-    bench_watch_free(watch);
+        status = watch_status(watch, error);
+    watch_free(watch);
     return status;
 }
 

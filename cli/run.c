@@ -7,7 +7,8 @@
 #include "cli/download.h"
 #include "cli/experiment_file.h"
 #include "cli/local.h"
-#include "cli/watch_run.h"
+#include "cli/run_records.h"
+#include "cli/watch.h"
 #include "nn/blas.h"
 #include <errno.h>
 #include <math.h>
@@ -134,16 +135,6 @@ static void cancel(struct session *session)
               &response, NULL);
 }
 
-// A stop that was asked for: the first cancels the experiment, the second ends this program at once.
-static bool stop_asked_for(void)
-{
-    sigset_t both;
-    sigemptyset(&both);
-    sigaddset(&both, SIGINT);
-    sigaddset(&both, SIGTERM);
-    return sigtimedwait(&both, NULL, &(struct timespec){0}) > 0;
-}
-
 // The stream of events broke: when that is because a process died, its end says more. A process that is
 // killed closes its connections a moment before it can be waited for.
 static enum status explain_break(struct session *session, struct error *error)
@@ -161,19 +152,13 @@ static enum status explain_break(struct session *session, struct error *error)
     return status;
 }
 
-static enum status follow(struct session *session, struct error *error)
+static enum status follow_records(struct session *session, struct run_records *records, struct error *error)
 {
-    struct run_watch *watch = NULL;
-    const struct run_watch_options options = {.channel = session->channel,
-                                              .experiment_id = session->experiment_id,
-                                              .n_learners = session->n_learners,
-                                              .evaluated = session->experiment.options.data.has_test,
-                                              .run = session->run,
-                                              .progress = session->progress};
-    TRY(run_watch_new(&watch, &options, error));
+    struct watch *watch = NULL;
+    TRY(watch_new(&watch, session->channel, session->experiment_id, run_records_event, records, error));
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && !run_watch_wait(watch, LOOK_MS)) {
-        if (stop_asked_for()) {
+    while (status == STATUS_OK && !watch_wait(watch, LOOK_MS)) {
+        if (stop_asked()) { // the first stop cancels the experiment, the second ends this program at once
             if (session->cancelled)
                 status = error_set(error, STATUS_CANCELLED, "stopped");
             else
@@ -182,9 +167,24 @@ static enum status follow(struct session *session, struct error *error)
         if (status == STATUS_OK)
             status = processes_check(&session->processes, error);
     }
-    if (status == STATUS_OK && run_watch_status(watch, error) != STATUS_OK)
+    if (status == STATUS_OK && watch_status(watch, error) != STATUS_OK)
         status = explain_break(session, error);
-    run_watch_free(watch);
+    watch_free(watch);
+    return status;
+}
+
+static enum status follow(struct session *session, struct error *error)
+{
+    struct run_records *records = NULL;
+    const struct run_records_options options = {.n_learners = session->n_learners,
+                                                .evaluated = session->experiment.options.data.has_test,
+                                                .run = session->run,
+                                                .progress = session->progress};
+    TRY(run_records_new(&records, &options, error));
+    enum status status = follow_records(session, records, error);
+    if (status == STATUS_OK)
+        status = run_records_flush(records, error);
+    run_records_free(records);
     return status;
 }
 

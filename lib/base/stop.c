@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 static sigset_t both(void)
@@ -45,6 +46,12 @@ int stop_wait(void)
     act_on_both(SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     return number;
+}
+
+bool stop_asked(void)
+{
+    sigset_t set = both();
+    return sigtimedwait(&set, NULL, &(struct timespec){0}) > 0;
 }
 
 void stop_with_parent(void)
