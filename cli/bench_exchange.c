@@ -37,8 +37,7 @@ struct bench {
     uint64_t learner_peak_rss;
 };
 
-// ---- the experiment
-// ------------------------------------------------------------------------------------------------
+// ---- the experiment -------------------------------------------------------------------------------------
 
 // Inputs of the first layer of a large model: what its shape is made of is of no account, but data and
 // outputs stay small beside it.
@@ -96,8 +95,7 @@ static enum status check(struct bench *bench, struct error *error)
     return describe(bench, error);
 }
 
-// ---- the coordinator's answers
-// -------------------------------------------------------------------------------------
+// ---- the coordinator's answers --------------------------------------------------------------------------
 
 static enum status list_learners(const struct bench *bench, cohort_v1_ListLearnersResponse *ret,
                                  struct error *error)
@@ -160,8 +158,7 @@ static void cancel(const struct bench *bench)
               &response, NULL);
 }
 
-// ---- the run
-// -------------------------------------------------------------------------------------------------------
+// ---- the run --------------------------------------------------------------------------------------------
 
 static enum status start(struct bench *bench, struct error *error)
 {
@@ -220,8 +217,7 @@ static enum status follow(struct bench *bench, struct error *error)
     return status;
 }
 
-// ---- what it came to
-// -----------------------------------------------------------------------------------------------
+// ---- what it came to ------------------------------------------------------------------------------------
 
 static void print_json(const struct bench *bench, const cohort_v1_Experiment *experiment)
 {
@@ -299,8 +295,7 @@ static void bench_release(struct bench *bench, bool failed)
     bytes_release(&bench->yaml);
 }
 
-// ---- the command
-// ---------------------------------------------------------------------------------------------------
+// ---- the command ----------------------------------------------------------------------------------------
 
 static enum status measure(struct bench *bench, struct error *error)
 {

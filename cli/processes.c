@@ -34,8 +34,7 @@ enum status processes_open(struct processes *processes, const char *logs, struct
     return STATUS_OK;
 }
 
-// ---- starting
-// ------------------------------------------------------------------------------------------------------
+// ---- starting -------------------------------------------------------------------------------------------
 
 static enum status spawn(const struct processes *processes, const char *program, char *const *arguments,
                          const char *log, int announce_fd, pid_t *ret, struct error *error)
@@ -135,8 +134,7 @@ enum status processes_start(struct processes *processes, const char *name, const
     return spawn(processes, list[0], list, log, -1, &process->pid, error);
 }
 
-// ---- watching and ending
-// -------------------------------------------------------------------------------------------
+// ---- watching and ending --------------------------------------------------------------------------------
 
 static void reap(struct process *process)
 {

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <math.h>
 #include <pb_decode.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -38,8 +37,7 @@ struct session {
     bool cancelled;
 };
 
-// ---- before anything starts
-// ----------------------------------------------------------------------------------------
+// ---- before anything starts -----------------------------------------------------------------------------
 
 // Makes runs/NAME-TIME, or with -2 and so on behind it: a folder of this run's own, also when another run of
 // the experiment starts in the same second.
@@ -96,8 +94,7 @@ static enum status read_experiment(struct session *session, const char *path, co
                                                           : STATUS_OK;
 }
 
-// ---- the experiment
-// ------------------------------------------------------------------------------------------------
+// ---- the experiment -------------------------------------------------------------------------------------
 
 static enum status start_processes(struct session *session, struct error *error)
 {
@@ -188,8 +185,7 @@ static enum status follow(struct session *session, struct error *error)
     return status;
 }
 
-// ---- the result
-// ----------------------------------------------------------------------------------------------------
+// ---- the result -----------------------------------------------------------------------------------------
 
 static uint64_t learner_peak(struct session *session)
 {
@@ -299,8 +295,7 @@ static enum status finish(struct session *session, struct error *error)
     return status;
 }
 
-// ---- the command
-// ---------------------------------------------------------------------------------------------------
+// ---- the command ----------------------------------------------------------------------------------------
 
 static enum status run_experiment(struct session *session, struct error *error)
 {

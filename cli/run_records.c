@@ -14,8 +14,7 @@ struct run_records {
     struct round_record pending[PENDING_MAX];
 };
 
-// ---- records
-// -------------------------------------------------------------------------------------------------------
+// ---- records --------------------------------------------------------------------------------------------
 
 static void copy_metrics(const cohort_v1_Metric *from, pb_size_t n, struct metric *to, size_t *n_to)
 {

@@ -9,8 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-// ---- the timer: deadlines and leases
-// -------------------------------------------------------------------------------
+// ---- the timer: deadlines and leases --------------------------------------------------------------------
 
 static void check_leases(struct coordinator *coordinator, int64_t now_ms)
 {
@@ -63,8 +62,7 @@ void coordinator_wake_timer(struct coordinator *coordinator)
     pthread_cond_signal(&coordinator->changed);
 }
 
-// ---- handing learners to experiments
-// -------------------------------------------------------------------------------
+// ---- handing learners to experiments --------------------------------------------------------------------
 
 static bool idle(const struct member *member)
 {
@@ -137,8 +135,7 @@ void coordinator_enrol(struct coordinator *coordinator)
     }
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------------------------
+// ---- life -----------------------------------------------------------------------------------------------
 
 static void init_condition(pthread_cond_t *condition)
 {

@@ -64,8 +64,7 @@ struct coordinator *coordinator_free(struct coordinator *coordinator);
 struct rpc_service exchange_service(struct coordinator *coordinator);
 struct rpc_service coordinator_service(struct coordinator *coordinator);
 
-// ---- members; under the lock
-// ---------------------------------------------------------------------------------------
+// ---- members; under the lock ----------------------------------------------------------------------------
 
 struct member *member_find(const struct coordinator *coordinator, const char *name);
 // Lets a learner in, or back in: fences off an older incarnation. The reason is set on refusal.

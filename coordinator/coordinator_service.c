@@ -38,8 +38,7 @@ static void reply_or_fail(struct rpc_call *call, enum status status, const pb_ms
         rpc_call_fail(call, error);
 }
 
-// ---- experiments
-// ---------------------------------------------------------------------------------------------------
+// ---- experiments ----------------------------------------------------------------------------------------
 
 static void create_experiment(struct rpc_call *call, void *service, const void *message)
 {
@@ -112,8 +111,7 @@ static void explain_experiment(struct rpc_call *call, void *service, const void 
     arena_release(&arena);
 }
 
-// ---- steering
-// ------------------------------------------------------------------------------------------------------
+// ---- steering -------------------------------------------------------------------------------------------
 
 // The responses of all three have the same single field.
 static void steer(struct rpc_call *call, struct coordinator *coordinator, const char *id,
@@ -158,8 +156,7 @@ static void cancel_experiment(struct rpc_call *call, void *service, const void *
           *request->message ? request->message : "cancelled by a user");
 }
 
-// ---- watching
-// ------------------------------------------------------------------------------------------------------
+// ---- watching -------------------------------------------------------------------------------------------
 
 struct watch {
     struct coordinator *coordinator;
@@ -225,8 +222,7 @@ static void watch_experiment(struct rpc_call *call, void *service)
     rpc_call_receive(call);
 }
 
-// ---- models
-// --------------------------------------------------------------------------------------------------------
+// ---- models ---------------------------------------------------------------------------------------------
 
 struct download {
     struct coordinator *coordinator;
@@ -349,8 +345,7 @@ static void download_model(struct rpc_call *call, void *service)
     rpc_call_receive(call);
 }
 
-// ---- learners
-// ------------------------------------------------------------------------------------------------------
+// ---- learners -------------------------------------------------------------------------------------------
 
 static void describe_learner(const struct member *member, cohort_v1_LearnerInfo *ret)
 {
@@ -402,8 +397,7 @@ static void remove_learner(struct rpc_call *call, void *service, const void *mes
     reply_or_fail(call, status, cohort_v1_RemoveLearnerResponse_fields, &response, &error);
 }
 
-// ---- the service
-// ---------------------------------------------------------------------------------------------------
+// ---- the service ----------------------------------------------------------------------------------------
 
 #define UNARY(name, handler)                                                                                 \
     {                                                                                                        \

@@ -18,8 +18,7 @@ static void unlock(struct coordinator *coordinator)
     pthread_mutex_unlock(&coordinator->lock);
 }
 
-// ---- Attend
-// --------------------------------------------------------------------------------------------------------
+// ---- Attend ---------------------------------------------------------------------------------------------
 
 struct attendance {
     struct coordinator *coordinator;
@@ -169,8 +168,7 @@ static void attend(struct rpc_call *call, void *service)
     rpc_call_receive(call);
 }
 
-// ---- FetchModel
-// ----------------------------------------------------------------------------------------------------
+// ---- FetchModel -----------------------------------------------------------------------------------------
 
 struct fetch {
     struct coordinator *coordinator;
@@ -258,8 +256,7 @@ static void fetch_model(struct rpc_call *call, void *service)
     rpc_call_receive(call);
 }
 
-// ---- OfferSummary
-// --------------------------------------------------------------------------------------------------
+// ---- OfferSummary ---------------------------------------------------------------------------------------
 
 static struct job *find_job(struct coordinator *coordinator, const char *id, cohort_v1_Reason *ret_reason,
                             struct error *error)
@@ -295,8 +292,7 @@ static void offer_summary(struct rpc_call *call, void *service, const void *mess
     rpc_call_reply(call, cohort_v1_OfferSummaryResponse_fields, &response);
 }
 
-// ---- SubmitSummary
-// -------------------------------------------------------------------------------------------------
+// ---- SubmitSummary --------------------------------------------------------------------------------------
 
 struct submission {
     struct coordinator *coordinator;

@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- the round machine's operations
-// --------------------------------------------------------------------------------
+// ---- the round machine's operations ---------------------------------------------------------------------
 
 static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t weight_unit)
 {
@@ -104,8 +103,7 @@ static const struct round_operations operations = {
     .wake_at = wake_at,
 };
 
-// ---- life
-// ----------------------------------------------------------------------------------------------------------
+// ---- life -----------------------------------------------------------------------------------------------
 
 static void choose_id(struct coordinator *coordinator, const char *name, char id[64])
 {
@@ -289,8 +287,7 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
     coordinator_enrol(job->coordinator);
 }
 
-// ---- learners
-// ------------------------------------------------------------------------------------------------------
+// ---- learners -------------------------------------------------------------------------------------------
 
 void job_enrol(struct job *job, uint32_t slot, struct member *member)
 {
@@ -416,8 +413,7 @@ void job_member_lost(struct job *job, struct member *member, bool left)
         round_learner_lost(job->round, member->slot, clock_monotonic_ms());
 }
 
-// ---- events
-// --------------------------------------------------------------------------------------------------------
+// ---- events ---------------------------------------------------------------------------------------------
 
 void job_event_state(struct job *job)
 {

@@ -90,8 +90,7 @@ void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainEx
 void job_release_test(struct job *job);
 void job_end(struct job *job, enum round_outcome outcome, const char *message);
 
-// ---- learners
-// ------------------------------------------------------------------------------------------------------
+// ---- learners -------------------------------------------------------------------------------------------
 
 void job_enrol(struct job *job, uint32_t slot, struct member *member);
 // A member answered that its data is loaded; refused (with an error) when it does not fit the experiment.
@@ -102,8 +101,7 @@ void job_member_lost(struct job *job, struct member *member, bool left);
 // Whoever held the slot is gone for good.
 void job_free_slot(struct job *job, uint32_t slot);
 
-// ---- summaries
-// -----------------------------------------------------------------------------------------------------
+// ---- summaries ------------------------------------------------------------------------------------------
 
 struct job_upload {
     struct job *job;
@@ -128,15 +126,13 @@ bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_R
 // Gives up what the slot's learner is sending, if anything: it ends as broken, soon.
 void job_upload_cancel(struct job *job, uint32_t slot);
 
-// ---- work in the pool (job_work.c)
-// ---------------------------------------------------------------------------------
+// ---- work in the pool (job_work.c) ----------------------------------------------------------------------
 
 void job_start_prepare(struct job *job);
 void job_start_commit(struct job *job);
 void job_start_evaluate(struct job *job);
 
-// ---- events
-// --------------------------------------------------------------------------------------------------------
+// ---- events ---------------------------------------------------------------------------------------------
 
 void job_event_state(struct job *job);
 void job_event_learner(struct job *job, const struct member *member, const char *message);

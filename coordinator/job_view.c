@@ -52,8 +52,7 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
     ret->coordinator_peak_rss_bytes = memory_peak_rss();
 }
 
-// ---- explaining
-// ----------------------------------------------------------------------------------------------------
+// ---- explaining -----------------------------------------------------------------------------------------
 
 static const char *why_awaited(const struct job *job, uint32_t slot)
 {

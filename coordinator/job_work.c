@@ -21,8 +21,7 @@ enum {
     EVALUATION_BATCH = 256,
 };
 
-// ---- preparing
-// -----------------------------------------------------------------------------------------------------
+// ---- preparing ------------------------------------------------------------------------------------------
 
 static struct shape shape_of(const cohort_v1_DataSignature *data)
 {
@@ -159,8 +158,7 @@ void job_start_prepare(struct job *job)
     pool_post(job->coordinator->pool, &job->prepare_job);
 }
 
-// ---- committing
-// ----------------------------------------------------------------------------------------------------
+// ---- committing -----------------------------------------------------------------------------------------
 
 struct reupdate_work {
     struct job *job;
@@ -332,8 +330,7 @@ void job_start_commit(struct job *job)
     pool_post(job->coordinator->pool, &job->commit_job);
 }
 
-// ---- evaluating
-// ----------------------------------------------------------------------------------------------------
+// ---- evaluating -----------------------------------------------------------------------------------------
 
 static bool stops(const struct job *job)
 {

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
-#include "config/program.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
 #include "nn/blas.h"
@@ -90,8 +89,9 @@ static void drain(struct service *service)
         usleep(10000);
 }
 
-static enum status serve(struct service *service, struct error *error)
+static enum status serve(void *self, struct error *error)
 {
+    struct service *service = self;
     enum status status = start(service, error);
     bool served = status == STATUS_OK;
     if (served) {
@@ -112,30 +112,19 @@ static enum status serve(struct service *service, struct error *error)
 int main(int argc, char **argv)
 {
     struct service service = {0};
-    struct settings settings = SETTINGS_INIT;
-    struct error error = ERROR_INIT;
-    bool done = false;
     const struct program program = {
         .name = "cohort-coordinator",
         .about =
             "schedules rounds in which learners exchange parameter summaries, until their models converge.",
-        .prefix = "COHORT",
         .fields = coordinator_fields,
         .target = &service.options,
+        .log = &service.options.log,
+        .arguments = &service.arguments,
+        .serve = serve,
+        .service = &service,
     };
     stop_block();
     memory_tune_for_streams();
     blas_open();
-    enum status status = program_open(&program, argc, argv, &settings, &service.arguments, &done, &error);
-    if (status == STATUS_OK && !done) {
-        if (service.arguments.end_with_parent)
-            stop_with_parent();
-        log_open(program.name, (enum log_level)service.options.log.level,
-                 (enum log_format)service.options.log.format);
-        status = serve(&service, &error);
-    }
-    if (status != STATUS_OK)
-        fprintf(stderr, "%s: %s\n", program.name, error.message);
-    program_close(&settings, &service.arguments);
-    return status_exit_code(status);
+    return program_main(&program, argc, argv);
 }

@@ -1,8 +1,5 @@
 #include "coordinator/options.h"
 
-static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const formats[] = {"auto", "text", "json", NULL};
-
 #define ROW(member) .offset = offsetof(struct coordinator_options, member)
 
 static const struct field state_fields[] = {
@@ -49,22 +46,6 @@ static const struct field limit_fields[] = {
      .min = 4,
      .max = 1e15,
      .help = "parameters of a model; the coordinator holds up to five times as much memory"},
-    {0},
-};
-
-static const struct field log_fields[] = {
-    {.name = "level",
-     .type = FIELD_WORD,
-     ROW(log.level),
-     .fallback = "info",
-     .words = levels,
-     .help = "least level that is written"},
-    {.name = "format",
-     .type = FIELD_WORD,
-     ROW(log.format),
-     .fallback = "auto",
-     .words = formats,
-     .help = "auto: text on a terminal, JSON otherwise"},
     {0},
 };
 
@@ -119,7 +100,7 @@ const struct field coordinator_fields[] = {
          "fast local network, and is ruinous from some ms of round trip on"},
     {.name = "log",
      .type = FIELD_SECTION,
-     .offset = 0,
+     ROW(log),
      .fields = log_fields,
      .help = "structured log on standard error"},
     {0},

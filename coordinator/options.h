@@ -1,7 +1,7 @@
 // What a coordinator is told at its start, from a file, the environment and the command line.
 #pragma once
 
-#include "config/fields.h"
+#include "config/program.h"
 
 struct coordinator_options {
     struct text_list listen;  // addresses
@@ -16,10 +16,7 @@ struct coordinator_options {
     int64_t buffer_bytes; // summaries held back until they are whole; beyond, they are folded as they arrive
     int64_t max_model_bytes; // parameters
     int64_t threads;         // queue threads; 0: one a core, at most 4
-    struct {
-        int level;  // enum log_level
-        int format; // enum log_format
-    } log;
+    struct log_options log;
 };
 
 extern const struct field coordinator_fields[];

@@ -44,8 +44,7 @@ struct round *round_free(struct round *round)
     return memory_free(round);
 }
 
-// ---- moving on
-// -----------------------------------------------------------------------------------------------------
+// ---- moving on ------------------------------------------------------------------------------------------
 
 static void enter(struct round *round, enum round_phase phase)
 {
@@ -225,8 +224,7 @@ static void collect_again(struct round *round, int64_t now_ms)
     }
 }
 
-// ---- events
-// --------------------------------------------------------------------------------------------------------
+// ---- events ---------------------------------------------------------------------------------------------
 
 static void start_when_complete(struct round *round, int64_t now_ms)
 {
@@ -402,8 +400,7 @@ void round_fail(struct round *round, int64_t now_ms)
     finish(round, ROUND_FAILED);
 }
 
-// ---- what it is doing
-// ----------------------------------------------------------------------------------------------
+// ---- what it is doing -----------------------------------------------------------------------------------
 
 enum round_phase round_phase(const struct round *round)
 {

@@ -29,8 +29,7 @@ void learner_send(struct learner *learner, const cohort_v1_AttendRequest *messag
         rpc_call_cancel(learner->call);
 }
 
-// ---- what the coordinator says
-// -------------------------------------------------------------------------------------
+// ---- what the coordinator says --------------------------------------------------------------------------
 
 static void welcomed(struct learner *learner, const cohort_v1_Welcome *welcome)
 {
@@ -96,8 +95,7 @@ static void handle(struct learner *learner, const cohort_v1_AttendResponse *mess
     }
 }
 
-// ---- the stream
-// ----------------------------------------------------------------------------------------------------
+// ---- the stream -----------------------------------------------------------------------------------------
 
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {

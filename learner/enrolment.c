@@ -47,8 +47,7 @@ void learner_leave_study(struct learner *learner)
     learner->study = NULL;
 }
 
-// ---- loading, in the pool
-// ------------------------------------------------------------------------------------------
+// ---- loading, in the pool -------------------------------------------------------------------------------
 
 struct loading {
     const struct learner_options *host_options;

@@ -8,8 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-// ---- the timer: connecting, heartbeats, pauses
-// ---------------------------------------------------------------------
+// ---- the timer: connecting, heartbeats, pauses ----------------------------------------------------------
 
 static int64_t earlier(int64_t a, int64_t b)
 {
@@ -62,8 +61,7 @@ void host_wake_timer(struct host *host)
     pthread_cond_broadcast(&host->changed);
 }
 
-// ---- life
-// ----------------------------------------------------------------------------------------------------------
+// ---- life -----------------------------------------------------------------------------------------------
 
 static void name_learner(const struct learner_options *options, size_t i, char ret[64])
 {

@@ -98,8 +98,7 @@ struct host *host_free(struct host *host);
 void host_wake_timer(struct host *host);
 struct rpc_service learner_service(struct host *host);
 
-// ---- under the lock
-// ------------------------------------------------------------------------------------------------
+// ---- under the lock -------------------------------------------------------------------------------------
 
 void learner_connect(struct learner *learner); // attend.c
 void learner_heartbeat(struct learner *learner);

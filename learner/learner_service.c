@@ -9,8 +9,7 @@
 
 enum { PREDICT_VALUES_MAX = 65535 };
 
-// ---- GetStatus
-// -----------------------------------------------------------------------------------------------------
+// ---- GetStatus ------------------------------------------------------------------------------------------
 
 static cohort_v1_LearnerState state_of(const struct learner *learner)
 {
@@ -61,8 +60,7 @@ static void get_status(struct rpc_call *call, void *service, const void *request
     arena_release(&arena);
 }
 
-// ---- Predict and Evaluate, in the pool
-// -----------------------------------------------------------------------------
+// ---- Predict and Evaluate, in the pool ------------------------------------------------------------------
 
 struct serving {
     struct learner *learner;

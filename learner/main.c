@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
-#include "config/program.h"
 #include "learner/host.h"
 #include "nn/blas.h"
 #include <stdio.h>
@@ -43,8 +42,9 @@ static enum status start(struct service *service, struct error *error)
     return STATUS_OK;
 }
 
-static enum status serve(struct service *service, struct error *error)
+static enum status serve(void *self, struct error *error)
 {
+    struct service *service = self;
     enum status status = start(service, error);
     bool served = status == STATUS_OK;
     if (served) {
@@ -66,30 +66,19 @@ static enum status serve(struct service *service, struct error *error)
 int main(int argc, char **argv)
 {
     struct service service = {0};
-    struct settings settings = SETTINGS_INIT;
-    struct error error = ERROR_INIT;
-    bool done = false;
     const struct program program = {
         .name = "cohort-learner",
         .about =
             "trains on its own data and exchanges parameter summaries with others through a coordinator.",
-        .prefix = "COHORT",
         .fields = learner_fields,
         .target = &service.options,
+        .log = &service.options.log,
+        .arguments = &service.arguments,
+        .serve = serve,
+        .service = &service,
     };
     stop_block();
     memory_tune_for_streams();
     blas_open();
-    enum status status = program_open(&program, argc, argv, &settings, &service.arguments, &done, &error);
-    if (status == STATUS_OK && !done) {
-        if (service.arguments.end_with_parent)
-            stop_with_parent();
-        log_open(program.name, (enum log_level)service.options.log.level,
-                 (enum log_format)service.options.log.format);
-        status = serve(&service, &error);
-    }
-    if (status != STATUS_OK)
-        fprintf(stderr, "%s: %s\n", program.name, error.message);
-    program_close(&settings, &service.arguments);
-    return status_exit_code(status);
+    return program_main(&program, argc, argv);
 }

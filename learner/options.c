@@ -1,25 +1,6 @@
 #include "learner/options.h"
 
-static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const log_formats[] = {"auto", "text", "json", NULL};
-
 #define ROW(member) .offset = offsetof(struct learner_options, member)
-
-static const struct field log_fields[] = {
-    {.name = "level",
-     .type = FIELD_WORD,
-     ROW(log.level),
-     .fallback = "info",
-     .words = log_levels,
-     .help = "least level that is written"},
-    {.name = "format",
-     .type = FIELD_WORD,
-     ROW(log.format),
-     .fallback = "auto",
-     .words = log_formats,
-     .help = "auto: text on a terminal, JSON otherwise"},
-    {0},
-};
 
 const struct field learner_fields[] = {
     {.name = "name",
@@ -84,7 +65,7 @@ const struct field learner_fields[] = {
          "fast local network, and is ruinous from some ms of round trip on"},
     {.name = "log",
      .type = FIELD_SECTION,
-     .offset = 0,
+     ROW(log),
      .fields = log_fields,
      .help = "structured log on standard error"},
     {0},

@@ -1,6 +1,7 @@
 // What a learner's process is told at its start, from a file, the environment and the command line.
 #pragma once
 
+#include "config/program.h"
 #include "data/format.h"
 
 struct learner_options {
@@ -15,10 +16,7 @@ struct learner_options {
     bool use_experiment_data; // take a part of the experiment's data instead, as under `cohort run`
     int64_t threads;          // that train; 0: one a core
     int64_t retry_most_ms;    // longest pause before trying to connect again
-    struct {
-        int level;  // enum log_level
-        int format; // enum log_format
-    } log;
+    struct log_options log;
 };
 
 extern const struct field learner_fields[];

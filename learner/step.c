@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- training, in the pool
-// -----------------------------------------------------------------------------------------
+// ---- training, in the pool ------------------------------------------------------------------------------
 
 struct stop_watch {
     struct learner *learner;
@@ -117,8 +116,7 @@ static void run_train(struct pool_job *job)
     pthread_mutex_unlock(&host->lock);
 }
 
-// ---- the model
-// -----------------------------------------------------------------------------------------------------
+// ---- the model ------------------------------------------------------------------------------------------
 
 // The only learner of its process takes the fetched vector itself; several copy it.
 static bool take_model(struct learner *learner)
@@ -167,8 +165,7 @@ void learner_fetched(struct learner *learner)
     pool_post(learner->host->pool, &learner->job);
 }
 
-// ---- assignments
-// ---------------------------------------------------------------------------------------------------
+// ---- assignments ----------------------------------------------------------------------------------------
 
 void learner_pause(struct learner *learner, int64_t ms, enum activity then)
 {

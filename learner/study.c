@@ -72,8 +72,7 @@ enum status study_bind(struct study *study, const struct shape *sample, size_t n
     return STATUS_OK;
 }
 
-// ---- fetching
-// ------------------------------------------------------------------------------------------------------
+// ---- fetching -------------------------------------------------------------------------------------------
 
 struct fetch {
     struct study *study;
@@ -260,8 +259,7 @@ void study_cancel_fetch(struct study *study, struct learner *learner)
         rpc_call_cancel(study->fetch->call);
 }
 
-// ---- trainers
-// ------------------------------------------------------------------------------------------------------
+// ---- trainers -------------------------------------------------------------------------------------------
 
 enum status study_take_trainer(struct study *study, struct trainer **ret, struct error *error)
 {

@@ -22,8 +22,7 @@ struct submission {
     struct pool_job job; // runs when nothing holds the summary any more
 };
 
-// ---- the end
-// -------------------------------------------------------------------------------------------------------
+// ---- the end --------------------------------------------------------------------------------------------
 
 // Refusals that pass: an older upload that has not ended yet, a collection started over whose assignment is
 // on its way, a control stream that is just coming back.
@@ -85,8 +84,7 @@ static void let_go(void *user)
         pool_post(submission->learner->host->pool, &submission->job);
 }
 
-// ---- the stream
-// ----------------------------------------------------------------------------------------------------
+// ---- the stream -----------------------------------------------------------------------------------------
 
 static void submit_writable(struct rpc_call *call, void *user)
 {
@@ -131,8 +129,7 @@ static const struct rpc_events submit_events = {
     .closed = submit_closed,
 };
 
-// ---- the beginning
-// -------------------------------------------------------------------------------------------------
+// ---- the beginning --------------------------------------------------------------------------------------
 
 static void add_metric(cohort_v1_SummaryHeader *header, const char *name, double value)
 {

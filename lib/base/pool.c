@@ -87,8 +87,7 @@ struct pool *pool_free(struct pool *pool)
     return memory_free(pool);
 }
 
-// ---- one loop by many
-// ----------------------------------------------------------------------------------------------
+// ---- one loop by many -----------------------------------------------------------------------------------
 
 struct loop {
     pthread_mutex_t lock; // guards what follows

@@ -1,8 +1,32 @@
 #include "config/program.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/stop.h"
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define PREFIX "COHORT"
+
+static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const formats[] = {"auto", "text", "json", NULL};
+
+const struct field log_fields[] = {
+    {.name = "level",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct log_options, level),
+     .fallback = "info",
+     .words = levels,
+     .help = "least level that is written"},
+    {.name = "format",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct log_options, format),
+     .fallback = "auto",
+     .words = formats,
+     .help = "auto: text on a terminal, JSON otherwise"},
+    {0},
+};
 
 static void print_help(const struct program *program, const struct argument *table)
 {
@@ -11,15 +35,17 @@ static void print_help(const struct program *program, const struct argument *tab
                  program->name, program->about, program->name);
     arguments_help(table, &text);
     bytes_format(&text, "\nSettings, in the file, as --set KEY=VALUE, or from the environment:\n");
-    fields_help(program->fields, program->prefix, &text);
+    fields_help(program->fields, PREFIX, &text);
     if (!text.failed)
         fputs(text.data, stdout);
     bytes_release(&text);
 }
 
-enum status program_open(const struct program *program, int argc, char **argv, struct settings *settings,
-                         struct program_arguments *arguments, bool *ret_done, struct error *error)
+// `ret_done` is set when --help or --version was asked for and answered.
+static enum status read_all(const struct program *program, int argc, char **argv, struct settings *settings,
+                            bool *ret_done, struct error *error)
 {
+    struct program_arguments *arguments = program->arguments;
     struct texts words = {0};
     bool version = false;
     arguments->announce_fd = -1;
@@ -45,14 +71,33 @@ enum status program_open(const struct program *program, int argc, char **argv, s
         printf("%s %s\n", program->name, COHORT_VERSION);
         return STATUS_OK;
     }
-    return settings_read(settings, program->fields, arguments->config, program->prefix, &arguments->overrides,
+    return settings_read(settings, program->fields, arguments->config, PREFIX, &arguments->overrides,
                          program->target, error);
 }
 
-void program_close(struct settings *settings, struct program_arguments *arguments)
+static enum status open_and_serve(const struct program *program, int argc, char **argv,
+                                  struct settings *settings, struct error *error)
 {
-    settings_release(settings);
-    arguments->overrides.items = memory_free(arguments->overrides.items);
+    bool done = false;
+    TRY(read_all(program, argc, argv, settings, &done, error));
+    if (done)
+        return STATUS_OK;
+    if (program->arguments->end_with_parent)
+        stop_with_parent();
+    log_open(program->name, (enum log_level)program->log->level, (enum log_format)program->log->format);
+    return program->serve(program->service, error);
+}
+
+int program_main(const struct program *program, int argc, char **argv)
+{
+    struct settings settings = SETTINGS_INIT;
+    struct error error = ERROR_INIT;
+    enum status status = open_and_serve(program, argc, argv, &settings, &error);
+    if (status != STATUS_OK)
+        fprintf(stderr, "%s: %s\n", program->name, error.message);
+    settings_release(&settings);
+    memory_free(program->arguments->overrides.items);
+    return status_exit_code(status);
 }
 
 void program_announce(const struct program_arguments *arguments, const char *line)

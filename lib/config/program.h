@@ -1,16 +1,17 @@
-// What the services' main functions share: their command line, settings, log.
+// What the services' main functions share: their command line, settings, log, and how they end.
 #pragma once
 
 #include "config/settings.h"
 
-struct program {
-    const char *name;           // "cohort-learner"
-    const char *about;          // a sentence or two for --help
-    const char *prefix;         // of environment variables: "COHORT"
-    const struct field *fields; // of the settings
-    void *target;               // that they fill, zeroed
+// `log:` in a service's settings.
+struct log_options {
+    int level;  // enum log_level
+    int format; // enum log_format
 };
 
+extern const struct field log_fields[];
+
+// What every service's command line may hold.
 struct program_arguments {
     const char *config;
     struct texts overrides;
@@ -18,11 +19,20 @@ struct program_arguments {
     int64_t announce_fd; // -1: none
 };
 
-// Reads the command line and the settings. `ret_done` is set when --help or --version was asked for and
-// answered: the program then ends with success.
-enum status program_open(const struct program *program, int argc, char **argv, struct settings *settings,
-                         struct program_arguments *arguments, bool *ret_done, struct error *error);
-void program_close(struct settings *settings, struct program_arguments *arguments);
+struct program {
+    const char *name;              // "cohort-learner"
+    const char *about;             // a sentence or two for --help
+    const struct field *fields;    // of the settings; from the environment as COHORT_SECTION_KEY
+    void *target;                  // that they fill, zeroed
+    const struct log_options *log; // in the target
+    struct program_arguments *arguments;
+    enum status (*serve)(void *service, struct error *error); // until told to stop
+    void *service;
+};
+
+// Reads the command line and the settings, serves, and prints what went wrong; or answers --help or
+// --version. Returns the exit code.
+int program_main(const struct program *program, int argc, char **argv);
 
 // Writes a line to the announce descriptor, if any, and closes it: how a parent learns the port.
 void program_announce(const struct program_arguments *arguments, const char *line);

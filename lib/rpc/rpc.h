@@ -20,8 +20,7 @@ struct rpc_message;
 
 enum { RPC_CHUNK_BYTES = 1 << 20, RPC_MESSAGE_BYTES_MAX = 8 << 20, RPC_QUEUE_BYTES_MAX = 4 << 20 };
 
-// ---- runtime
-// -------------------------------------------------------------------------------------------------------
+// ---- runtime --------------------------------------------------------------------------------------------
 
 // Starts gRPC and `n_threads` queue threads. One a process; never fork afterwards (spawn instead).
 enum status rpc_runtime_new(struct rpc_runtime **ret, size_t n_threads, struct error *error);
@@ -32,8 +31,7 @@ void rpc_runtime_set_window_probe(struct rpc_runtime *runtime, bool probe);
 // Ends the threads. Servers and channels must have been freed, calls closed.
 struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *runtime);
 
-// ---- calls, seen from either side
-// ----------------------------------------------------------------------------------
+// ---- calls, seen from either side -----------------------------------------------------------------------
 
 // What happens to a call. `closed` is always the last, and comes exactly once; after it the call's user data
 // is free to go. Any callback but `closed` may be NULL.
@@ -81,8 +79,7 @@ void rpc_call_set_events(struct rpc_call *call, const struct rpc_events *events,
 // The peer's address as gRPC says it, "ipv4:127.0.0.1:41234".
 const char *rpc_call_peer(const struct rpc_call *call);
 
-// ---- received messages
-// ---------------------------------------------------------------------------------------------
+// ---- received messages ----------------------------------------------------------------------------------
 
 // Decodes into `ret` (fields set by callback are the caller's). INVALID_ARGUMENT for bytes that are not such
 // a message.
@@ -107,8 +104,7 @@ enum status rpc_message_decode_chunk(struct rpc_message *message, const pb_msgde
                                      void *user, struct error *error);
 size_t rpc_message_bytes(const struct rpc_message *message);
 
-// ---- server
-// --------------------------------------------------------------------------------------------------------
+// ---- server ---------------------------------------------------------------------------------------------
 
 // A method of a service: a row in its file's table, closed by an empty one.
 struct rpc_method {
@@ -152,8 +148,7 @@ void rpc_server_set_serving(struct rpc_server *server, bool serving);
 // from a queue thread.
 struct rpc_server *rpc_server_free(struct rpc_server *server, int64_t grace_ms);
 
-// ---- client
-// --------------------------------------------------------------------------------------------------------
+// ---- client ---------------------------------------------------------------------------------------------
 
 // A connection to `address` that is made when first used and again when lost (gRPC's backoff, with jitter).
 enum status rpc_channel_new(struct rpc_channel **ret, struct rpc_runtime *runtime, const char *address,

@@ -110,8 +110,7 @@ static bool trouble(struct world *world, double p)
     return hit && !world->quiet;
 }
 
-// ---- events in the order of time
-// -----------------------------------------------------------------------------------
+// ---- events in the order of time ------------------------------------------------------------------------
 
 static void later(struct world *world, int64_t in_ms, struct event event)
 {
@@ -138,8 +137,7 @@ static bool next_event(struct world *world, struct event *ret)
     return true;
 }
 
-// ---- what the machine asks for
-// -------------------------------------------------------------------------------------
+// ---- what the machine asks for --------------------------------------------------------------------------
 
 static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t weight_unit)
 {
@@ -255,8 +253,7 @@ static void wake_at(void *user, int64_t at_ms)
 static const struct round_operations operations = {begin,    assign,  withdraw, commit,
                                                    evaluate, changed, wake_at};
 
-// ---- learners
-// ------------------------------------------------------------------------------------------------------
+// ---- learners -------------------------------------------------------------------------------------------
 
 static void begin_upload(struct world *world, uint32_t slot, struct learner *learner)
 {
@@ -413,8 +410,7 @@ static void handle_learner(struct world *world, const struct event *event)
     }
 }
 
-// ---- the course of things
-// ------------------------------------------------------------------------------------------
+// ---- the course of things -------------------------------------------------------------------------------
 
 static void mischief(struct world *world)
 {
@@ -471,8 +467,7 @@ static void handle(struct world *world, const struct event *event)
     }
 }
 
-// ---- what always holds
-// ---------------------------------------------------------------------------------------------
+// ---- what always holds ----------------------------------------------------------------------------------
 
 static void check_selection(struct world *world)
 {
@@ -529,8 +524,7 @@ static void check_all(struct world *world)
     check(world, phase != ROUND_PAUSED || round_pausing(world->round), "only who was paused is");
 }
 
-// ---- an experiment
-// -------------------------------------------------------------------------------------------------
+// ---- an experiment --------------------------------------------------------------------------------------
 
 static void set_up(struct world *world, uint64_t seed)
 {

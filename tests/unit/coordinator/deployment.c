@@ -74,8 +74,7 @@ enum round_phase deployment_phase(struct deployment *deployment)
     return phase;
 }
 
-// ---- calls
-// ----------------------------------------------------------------------------------------------------------
+// ---- calls ----------------------------------------------------------------------------------------------
 
 static void got_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
