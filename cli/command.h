@@ -15,3 +15,8 @@ struct command {
 
 // Prints the usage, the details and a line an option on standard output.
 void command_help(const struct command *command, const struct argument *table);
+
+// Runs the one of `rows` (closed by NULL) that argv[1] names, with argv from there on; --help lists them.
+// `path` is what leads to them: "cohort data". An error names the nearest when there is no such command.
+enum status command_choose(const char *path, const char *about, const struct command *const *rows, int argc,
+                           char **argv, struct error *error);

@@ -5,6 +5,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+enum status experiment_file_arguments(const struct command *command, const struct argument *table, int argc,
+                                      char **argv, struct texts *ret_words, struct error *error)
+{
+    TRY(arguments_read(table, argc, argv, ret_words, 1, error));
+    if (ret_words->n == 1)
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID_ARGUMENT, "an experiment's file is needed; usage: %s",
+                     command->usage);
+}
+
 enum status experiment_file_load(struct experiment *ret, const char *path, const struct texts *sets,
                                  int64_t seed, struct error *error)
 {

@@ -35,10 +35,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
         command_help(command, table);
         return STATUS_OK;
     }
-    enum status status = arguments_read(table, argc, argv, &words, 1, error);
-    if (status == STATUS_OK && words.n == 0)
-        status = error_set(error, STATUS_INVALID_ARGUMENT, "an experiment's file is needed; usage: %s",
-                           command->usage);
+    enum status status = experiment_file_arguments(command, table, argc, argv, &words, error);
     if (status == STATUS_OK)
         status = validate(words.items[0], &sets, error);
     memory_free(words.items);
