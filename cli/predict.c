@@ -118,36 +118,37 @@ static enum status load_model(struct predict *predict, struct error *error)
     TRY(safetensors_load(predict->arguments->model, layout, predict->parameters, error));
     TRY(workspace_new(&predict->workspace, predict->model, BATCH, false, error));
     return predict->dataset.target_type == TARGET_CLASS
-               ? confusion_init(&predict->confusion, n_outputs, error)
+               ? confusion_init(&predict->confusion, model_n_classes(predict->model), error)
                : STATUS_OK;
 }
 
-static size_t largest(const float *values, size_t n)
+static void write_classes(FILE *out, size_t sample, size_t actual, size_t guess, const float *probabilities,
+                          size_t n_classes)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (values[i] > values[best])
-            best = i;
-    return best;
+    fprintf(out, "%zu,%zu,%zu,%.6g", sample, actual, guess, (double)probabilities[guess]);
+    for (size_t k = 0; k < n_classes && n_classes <= COLUMNS_MAX; k++)
+        fprintf(out, ",%.6g", (double)probabilities[k]);
+    fputc('\n', out);
 }
 
 // What batches of classes, and of values, add to the figures and to the table of --out.
 static void add_classes(struct predict *predict, size_t first, size_t n, const float *outputs)
 {
-    size_t n_outputs = model_n_outputs(predict->model);
+    const struct model *model = predict->model;
+    size_t n_outputs = model_n_outputs(model);
+    bool two_by_one = n_outputs < model_n_classes(model);
     if (predict->out)
-        model_probabilities(predict->model, outputs, n, predict->probabilities);
+        model_probabilities(model, outputs, n, predict->probabilities);
     for (size_t i = 0; i < n; i++) {
         size_t actual = (size_t)predict->dataset.classes[first + i],
-               guess = largest(outputs + i * n_outputs, n_outputs);
+               guess = (size_t)model_class(model, outputs + i * n_outputs);
         confusion_add(&predict->confusion, actual, guess);
         if (!predict->out)
             continue;
         const float *row = predict->probabilities + i * n_outputs;
-        fprintf(predict->out, "%zu,%zu,%zu,%.6g", first + i, actual, guess, (double)row[guess]);
-        for (size_t k = 0; k < n_outputs && n_outputs <= COLUMNS_MAX; k++)
-            fprintf(predict->out, ",%.6g", (double)row[k]);
-        fputc('\n', predict->out);
+        const float both[] = {1 - row[0], row[0]};
+        write_classes(predict->out, first + i, actual, guess, two_by_one ? both : row,
+                      model_n_classes(model));
     }
 }
 
@@ -192,8 +193,8 @@ static void measure(struct predict *predict)
 
 static void put_table_head(const struct predict *predict)
 {
-    size_t n_outputs = model_n_outputs(predict->model);
     bool classes = predict->dataset.target_type == TARGET_CLASS;
+    size_t n_outputs = classes ? model_n_classes(predict->model) : model_n_outputs(predict->model);
     fputs(classes ? "sample,actual,predicted,probability" : "sample", predict->out);
     for (size_t k = 0; k < n_outputs; k++) {
         if (!classes)

@@ -15,8 +15,9 @@ static void answer_ready(struct learner *learner)
     snprintf(ready->experiment_id, sizeof ready->experiment_id, "%s", learner->study->id);
     ready->has_data = true;
     ready->data.n_samples = learner->part.n_samples;
-    ready->data.n_outputs = model_n_outputs(learner->study->model);
     ready->data.target_values = learner->dataset.target_type == TARGET_VALUES;
+    ready->data.n_outputs = ready->data.target_values ? model_n_outputs(learner->study->model)
+                                                      : model_n_classes(learner->study->model);
     ready->data.sample_shape_count = (pb_size_t)learner->dataset.sample.rank;
     for (pb_size_t i = 0; i < ready->data.sample_shape_count; i++)
         ready->data.sample_shape[i] = learner->dataset.sample.extents[i];

@@ -29,7 +29,7 @@ enum status evaluate(const struct model *model, struct workspace *workspace, siz
         batch_load(&batch, part, NULL, first, n);
         const float *outputs = model_forward(model, workspace, parameters, batch.features, n);
         double loss = model_loss(model, outputs, &batch.targets, n);
-        tally_add(&tally, &batch, n, loss, outputs, model_n_outputs(model));
+        tally_add(&tally, model, &batch, n, loss, outputs);
     }
     *ret =
         (struct evaluation){part->n_samples, tally_loss(&tally), tally_accuracy(&tally, batch.targets.type)};

@@ -34,20 +34,3 @@ void batch_load(struct batch *batch, const struct part *part, const uint32_t *or
 {
     part_gather(part, order ? order + first : NULL, first, n, batch->features, batch->classes, batch->values);
 }
-
-static int32_t class_of(const float *outputs, size_t n_outputs)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n_outputs; i++)
-        if (outputs[i] > outputs[best])
-            best = i;
-    return (int32_t)best;
-}
-
-size_t batch_n_correct(const struct batch *batch, const float *outputs, size_t n, size_t n_outputs)
-{
-    size_t n_correct = 0;
-    for (size_t i = 0; i < n; i++)
-        n_correct += class_of(outputs + i * n_outputs, n_outputs) == batch->classes[i];
-    return n_correct;
-}

@@ -18,7 +18,3 @@ void batch_release(struct batch *batch);
 
 // Loads samples order[first .. first + n) of the part; `order` NULL: in the part's own order.
 void batch_load(struct batch *batch, const struct part *part, const uint32_t *order, size_t first, size_t n);
-
-// How many of `n` samples with outputs [n, n_outputs] have their largest output at their class (the first of
-// equals). Targets must be classes.
-size_t batch_n_correct(const struct batch *batch, const float *outputs, size_t n, size_t n_outputs);

@@ -47,8 +47,7 @@ static enum status add_batch(struct pass *pass, size_t first, size_t n, uint32_t
                                  &pass->batch.targets, n, key, pass->gradient);
     if (pass->sum)
         add_weighted(pass->sum, pass->gradient, model_layout(step->model)->n_parameters, (double)n);
-    tally_add(&pass->tally, &pass->batch, n, loss, workspace_outputs(workspace),
-              model_n_outputs(step->model));
+    tally_add(&pass->tally, step->model, &pass->batch, n, loss, workspace_outputs(workspace));
     return local_check_loss(step, loss, error);
 }
 

@@ -2,13 +2,15 @@
 #include "base/memory.h"
 #include <math.h>
 
-void tally_add(struct tally *tally, const struct batch *batch, size_t n, double loss, const float *outputs,
-               size_t n_outputs)
+void tally_add(struct tally *tally, const struct model *model, const struct batch *batch, size_t n,
+               double loss, const float *outputs)
 {
     tally->n_samples += n;
     tally->loss += loss * (double)n;
-    if (outputs && batch->targets.type == TARGET_CLASS)
-        tally->n_correct += batch_n_correct(batch, outputs, n, n_outputs);
+    if (!outputs || batch->targets.type != TARGET_CLASS)
+        return;
+    for (size_t i = 0; i < n; i++)
+        tally->n_correct += model_class(model, outputs + i * model_n_outputs(model)) == batch->classes[i];
 }
 
 double tally_loss(const struct tally *tally)
@@ -76,8 +78,8 @@ static enum status train_batch(struct run *run, size_t first, size_t n, struct e
                              .purpose = RANDOM_DROPOUT};
     double loss =
         trainer_step(step->trainer, run->parameters, run->batch.features, &run->batch.targets, n, key);
-    tally_add(&run->tally, &run->batch, n, loss, workspace_outputs(trainer_workspace(step->trainer)),
-              model_n_outputs(step->model));
+    tally_add(&run->tally, step->model, &run->batch, n, loss,
+              workspace_outputs(trainer_workspace(step->trainer)));
     return local_check_loss(step, loss, error);
 }
 

@@ -12,8 +12,8 @@ struct tally {
 
 // Adds a batch of `n` samples with mean loss `loss` and `outputs` (NULL: not looked at, accuracy will be
 // NAN).
-void tally_add(struct tally *tally, const struct batch *batch, size_t n, double loss, const float *outputs,
-               size_t n_outputs);
+void tally_add(struct tally *tally, const struct model *model, const struct batch *batch, size_t n,
+               double loss, const float *outputs);
 double tally_loss(const struct tally *tally);
 double tally_accuracy(const struct tally *tally, enum target_type targets);
 

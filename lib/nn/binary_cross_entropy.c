@@ -1,7 +1,8 @@
 // Cross entropy of each output's logistic function by itself, averaged over all outputs of the batch, as
 // PyTorch's BCEWithLogitsLoss: with N = batch * n_outputs and targets t in [0, 1],
 //     loss = sum (max(x, 0) - x t + log(1 + exp -|x|)) / N;    d loss / dx = (sigmoid x - t) / N.
-// Class labels stand for a row that is 1 at the class and 0 elsewhere: one against the rest.
+// Class labels stand for a row that is 1 at the class and 0 elsewhere, one against the rest; for a single
+// output, of two classes, the label itself is the target.
 #include "nn/loss.h"
 #include <math.h>
 
@@ -14,7 +15,7 @@ static double sigmoid(double x)
 static double target_of(const struct targets *targets, size_t n_outputs, size_t sample, size_t output)
 {
     if (targets->type == TARGET_CLASS)
-        return (size_t)targets->classes[sample] == output;
+        return n_outputs == 1 ? targets->classes[sample] : (size_t)targets->classes[sample] == output;
     return (double)targets->values[sample * n_outputs + output];
 }
 
@@ -43,6 +44,7 @@ const struct loss_kind loss_binary_cross_entropy = {
     .kind = {.name = "binary_cross_entropy",
              .help = "Of each output by itself under the logistic function; outputs are logits"},
     .accepts = 1u << TARGET_CLASS | 1u << TARGET_VALUES,
+    .two_by_one = true,
     .evaluate = evaluate,
     .probabilities = probabilities,
 };

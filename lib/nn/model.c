@@ -117,7 +117,7 @@ static enum status check_outputs(const struct model *model, const struct choice 
 {
     size_t n = model_n_outputs(model);
     char shape[128];
-    if (n_outputs == 0 || n == n_outputs)
+    if (n_outputs == 0 || n == n_outputs || (targets == TARGET_CLASS && n_outputs == model_n_classes(model)))
         return STATUS_OK;
     shape_format(&model->layers[model->n_layers - 1].plan.output, shape, sizeof shape);
     return error_at(error, last->mark, STATUS_INVALID_ARGUMENT,
@@ -226,6 +226,23 @@ const struct layout *model_layout(const struct model *model)
 size_t model_n_outputs(const struct model *model)
 {
     return shape_size(&model->layers[model->n_layers - 1].plan.output);
+}
+
+size_t model_n_classes(const struct model *model)
+{
+    size_t n = model_n_outputs(model);
+    return n == 1 && model->loss->two_by_one ? 2 : n;
+}
+
+int32_t model_class(const struct model *model, const float *outputs)
+{
+    size_t n = model_n_outputs(model), best = 0;
+    if (n < model_n_classes(model))
+        return outputs[0] > 0;
+    for (size_t i = 1; i < n; i++)
+        if (outputs[i] > outputs[best])
+            best = i;
+    return (int32_t)best;
 }
 
 const struct shape *model_input(const struct model *model)

@@ -35,6 +35,12 @@ struct model *model_free(struct model *model);
 const struct layout *model_layout(const struct model *model);
 size_t model_n_outputs(const struct model *model);
 const struct shape *model_input(const struct model *model);
+// The classes that the outputs tell apart: one an output, but two for a single output under
+// binary_cross_entropy.
+size_t model_n_classes(const struct model *model);
+// The class that one sample's outputs [n_outputs] speak for: the first of the largest; of two classes by one
+// output, class 1 above 0.
+int32_t model_class(const struct model *model, const float *outputs);
 
 // A table of the layers, a line each: name, output shape, parameters; for `cohort validate` and the report.
 void model_describe(const struct model *model, struct bytes *ret);

@@ -46,14 +46,6 @@ Test(batch, loads_values_in_the_parts_own_order)
     toy_release(&toy);
 }
 
-Test(batch, counts_samples_whose_largest_output_is_their_class)
-{
-    struct batch batch = {.classes = (int32_t[]){2, 0, 1, 1}};
-    const float outputs[] = {0, 1, 2, /* right */ 0, 1, 0, /* wrong */ -3, -1, -2, /* right */ 5,
-                             5, 4 /* tie */};
-    cr_assert_eq(batch_n_correct(&batch, outputs, 4, 3), 2);
-}
-
 Test(batch, running_out_of_memory_is_an_error)
 {
     make_toy(TOY_VALUES);

@@ -176,3 +176,42 @@ Test(model, describes_every_layer)
     bytes_release(&text);
     kit_release(&kit);
 }
+
+Test(model, the_largest_output_is_the_class_and_the_first_of_equals)
+{
+    struct kit kit;
+    kit_model(&kit, "{layers: [{dense: {units: 3}}], loss: cross_entropy}", row, 3, TARGET_CLASS);
+    cr_assert_eq(model_n_classes(kit.model), 3);
+    cr_assert_eq(model_class(kit.model, (float[]){0, 1, 2}), 2);
+    cr_assert_eq(model_class(kit.model, (float[]){-3, -1, -2}), 1);
+    cr_assert_eq(model_class(kit.model, (float[]){5, 5, 4}), 0);
+    kit_release(&kit);
+}
+
+Test(model, one_output_tells_two_classes_apart_under_binary_cross_entropy)
+{
+    struct kit kit;
+    kit_model(&kit, "{layers: [{dense: {units: 1}}], loss: binary_cross_entropy}", row, 2, TARGET_CLASS);
+    cr_assert_eq(model_n_classes(kit.model), 2);
+    cr_assert_eq(model_class(kit.model, (float[]){0.1f}), 1);
+    cr_assert_eq(model_class(kit.model, (float[]){-0.1f}), 0);
+    // log(1 + e^-x) for class 1, log(1 + e^x) for class 0
+    const struct targets one = {.type = TARGET_CLASS, .classes = (int32_t[]){1}},
+                         zero = {.type = TARGET_CLASS, .classes = (int32_t[]){0}};
+    cr_assert_float_eq(model_loss(kit.model, (float[]){2}, &one, 1), log1p(exp(-2.0)), 1e-12);
+    cr_assert_float_eq(model_loss(kit.model, (float[]){2}, &zero, 1), log1p(exp(2.0)), 1e-12);
+    kit_release(&kit);
+}
+
+Test(model, one_output_is_too_few_for_three_classes_or_another_loss)
+{
+    struct kit kit;
+    cr_assert_eq(kit_try_model(&kit, "{layers: [{dense: {units: 1}}], loss: binary_cross_entropy}", row, 3,
+                               TARGET_CLASS),
+                 STATUS_INVALID_ARGUMENT);
+    kit_release(&kit);
+    cr_assert_eq(
+        kit_try_model(&kit, "{layers: [{dense: {units: 1}}], loss: cross_entropy}", row, 2, TARGET_CLASS),
+        STATUS_INVALID_ARGUMENT);
+    kit_release(&kit);
+}
