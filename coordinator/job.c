@@ -128,20 +128,6 @@ static struct round *make_round(struct job *job)
     return round_new(&round, &operations, job);
 }
 
-// Summaries of a round, when all learners are members: the ring holds so many (reduce/ring.h).
-static enum status check_selected(const struct collaboration_options *collaboration, struct error *error)
-{
-    double selected = ceil(collaboration->participation.fraction * (double)collaboration->learners - 1e-9);
-    if (selected < (double)collaboration->participation.minimum)
-        selected = (double)collaboration->participation.minimum;
-    if (selected <= RING_TERMS_MAX)
-        return STATUS_OK;
-    return error_set(error, STATUS_INVALID_ARGUMENT,
-                     "a round would select %.0f learners, but a mean holds at most %d summaries; lower "
-                     "collaboration.participation.fraction",
-                     selected, RING_TERMS_MAX);
-}
-
 static enum status check_limits(const struct job *job, struct error *error)
 {
     const struct collaboration_options *collaboration = &job->experiment.options.collaboration;
@@ -151,7 +137,7 @@ static enum status check_limits(const struct job *job, struct error *error)
                          "collaboration.learners is %lld, but this coordinator serves at most %lld; raise "
                          "limits.learners in its configuration",
                          (long long)collaboration->learners, (long long)most);
-    return check_selected(collaboration, error);
+    return STATUS_OK;
 }
 
 static enum status build(struct job *job, const char *yaml, struct error *error)

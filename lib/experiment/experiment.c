@@ -1,6 +1,8 @@
 #include "experiment/experiment.h"
 #include "base/memory.h"
+#include "reduce/ring.h"
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 enum { ARENA_BYTES_MAX = 64 << 20, KEY_BYTES = 256 };
@@ -64,6 +66,21 @@ static enum status check_participation(const struct experiment *experiment, stru
         minimum, learners);
 }
 
+// Summaries of a round when every learner is a member: the ring holds so many (reduce/ring.h).
+static enum status check_selected(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    double selected = ceil(collaboration->participation.fraction * (double)collaboration->learners - 1e-9);
+    if (selected < (double)collaboration->participation.minimum)
+        selected = (double)collaboration->participation.minimum;
+    if (selected <= RING_TERMS_MAX)
+        return STATUS_OK;
+    return error_at(error, experiment_mark(experiment, "collaboration.learners"), STATUS_INVALID_ARGUMENT,
+                    "a round would select %.0f learners, but a mean holds at most %d summaries; lower "
+                    "participation.fraction or learners",
+                    selected, RING_TERMS_MAX);
+}
+
 static enum status check_stop(const struct experiment *experiment, struct error *error)
 {
     const struct experiment_options *options = &experiment->options;
@@ -101,6 +118,7 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_data(experiment, error));
     TRY(check_layers(experiment, error));
     TRY(check_participation(experiment, error));
+    TRY(check_selected(experiment, error));
     TRY(check_stop(experiment, error));
     return check_algorithm(experiment, error);
 }

@@ -216,6 +216,12 @@ Test(experiment, numbers_that_cannot_be_are_refused)
     refused(WHOLE, "model.layers=[]", "--set: layers has 0 layers; give 1 to 1024");
 }
 
+Test(experiment, a_round_of_more_learners_than_a_mean_holds_is_refused)
+{
+    refused(WHOLE, "collaboration.learners=4097",
+            "--set: a round would select 4097 learners, but a mean holds at most 4096 summaries");
+}
+
 Test(experiment, a_minimum_that_no_round_can_reach_is_refused)
 {
     refused(WHOLE, "collaboration.participation.minimum=11",
