@@ -5,6 +5,7 @@
 #include "base/stop.h"
 #include "cli/bench.h"
 #include "cli/local.h"
+#include "cli/steer.h"
 #include "cli/watch.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "experiment/experiment.h"
@@ -18,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50 };
+enum { STOP_GRACE_MS = 5000, LOOK_MS = 50 };
 
 struct bench {
     // As asked for.
@@ -134,30 +135,6 @@ static enum status find_learner_peak(struct bench *bench, struct error *error)
     return STATUS_OK;
 }
 
-static enum status create(struct bench *bench, struct error *error)
-{
-    cohort_v1_CreateExperimentRequest request = cohort_v1_CreateExperimentRequest_init_zero;
-    cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
-    request.yaml = bench->yaml.data;
-    TRY(rpc_unary(bench->channel, "/cohort.v1.Coordinator/CreateExperiment", CALL_TIMEOUT_MS,
-                  cohort_v1_CreateExperimentRequest_fields, &request,
-                  cohort_v1_CreateExperimentResponse_fields, &response, error));
-    snprintf(bench->experiment_id, sizeof bench->experiment_id, "%s", response.experiment.id);
-    pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
-    return STATUS_OK;
-}
-
-static void cancel(const struct bench *bench)
-{
-    cohort_v1_CancelExperimentRequest request = cohort_v1_CancelExperimentRequest_init_zero;
-    cohort_v1_CancelExperimentResponse response = cohort_v1_CancelExperimentResponse_init_zero;
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", bench->experiment_id);
-    snprintf(request.message, sizeof request.message, "the measurement was stopped");
-    rpc_unary(bench->channel, "/cohort.v1.Coordinator/CancelExperiment", CALL_TIMEOUT_MS,
-              cohort_v1_CancelExperimentRequest_fields, &request, cohort_v1_CancelExperimentResponse_fields,
-              &response, NULL);
-}
-
 // ---- the run --------------------------------------------------------------------------------------------
 
 static enum status start(struct bench *bench, struct error *error)
@@ -179,7 +156,7 @@ static enum status start(struct bench *bench, struct error *error)
     TRY(rpc_channel_new(&bench->channel, bench->runtime, address, error));
     if (bench->coordinator)
         TRY(check_nobody_waits(bench, error));
-    TRY(create(bench, error));
+    TRY(steer_create(bench->channel, bench->yaml.data, bench->experiment_id, error));
     return local_start_learners(&bench->running, address, bench->name, (uint32_t)bench->learners,
                                 (uint32_t)bench->processes, error);
 }
@@ -210,7 +187,7 @@ static enum status follow(struct bench *bench, struct error *error)
             status = error_set(error, STATUS_CANCELLED, "stopped");
     }
     if (status != STATUS_OK)
-        cancel(bench);
+        steer_cancel(bench->channel, bench->experiment_id, "the measurement was stopped");
     else
         status = watch_status(watch, error);
     watch_free(watch);

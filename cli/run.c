@@ -8,6 +8,7 @@
 #include "cli/experiment_file.h"
 #include "cli/local.h"
 #include "cli/run_records.h"
+#include "cli/steer.h"
 #include "cli/watch.h"
 #include "nn/blas.h"
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STOP_GRACE_MS = 5000, CALL_TIMEOUT_MS = 30000, LOOK_MS = 50, BREAK_WAIT_MS = 1000 };
+enum { STOP_GRACE_MS = 5000, LOOK_MS = 50, BREAK_WAIT_MS = 1000 };
 
 struct session {
     struct experiment experiment;
@@ -107,31 +108,6 @@ static enum status start_processes(struct session *session, struct error *error)
     return rpc_channel_new(&session->channel, session->runtime, address, error);
 }
 
-static enum status create(struct session *session, struct error *error)
-{
-    cohort_v1_CreateExperimentRequest request = cohort_v1_CreateExperimentRequest_init_zero;
-    cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
-    request.yaml = session->yaml.data;
-    TRY(rpc_unary(session->channel, "/cohort.v1.Coordinator/CreateExperiment", CALL_TIMEOUT_MS,
-                  cohort_v1_CreateExperimentRequest_fields, &request,
-                  cohort_v1_CreateExperimentResponse_fields, &response, error));
-    snprintf(session->experiment_id, sizeof session->experiment_id, "%s", response.experiment.id);
-    pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
-    return STATUS_OK;
-}
-
-static void cancel(struct session *session)
-{
-    cohort_v1_CancelExperimentRequest request = cohort_v1_CancelExperimentRequest_init_zero;
-    cohort_v1_CancelExperimentResponse response = cohort_v1_CancelExperimentResponse_init_zero;
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", session->experiment_id);
-    snprintf(request.message, sizeof request.message, "interrupted");
-    session->cancelled = true;
-    rpc_unary(session->channel, "/cohort.v1.Coordinator/CancelExperiment", CALL_TIMEOUT_MS,
-              cohort_v1_CancelExperimentRequest_fields, &request, cohort_v1_CancelExperimentResponse_fields,
-              &response, NULL);
-}
-
 // The stream of events broke: when that is because a process died, its end says more. A process that is
 // killed closes its connections a moment before it can be waited for.
 static enum status explain_break(struct session *session, struct error *error)
@@ -159,7 +135,8 @@ static enum status follow_records(struct session *session, struct run_records *r
             if (session->cancelled)
                 status = error_set(error, STATUS_CANCELLED, "stopped");
             else
-                cancel(session);
+                steer_cancel(session->channel, session->experiment_id, "interrupted");
+            session->cancelled = true;
         }
         if (status == STATUS_OK)
             status = processes_check(&session->processes, error);
@@ -311,7 +288,7 @@ static enum status run_experiment(struct session *session, struct error *error)
     progress_note(session->progress, "starting %u learners in %u processes", session->n_learners,
                   session->n_processes);
     TRY(start_processes(session, error));
-    TRY(create(session, error));
+    TRY(steer_create(session->channel, session->yaml.data, session->experiment_id, error));
     TRY(follow(session, error));
     return finish(session, error);
 }
