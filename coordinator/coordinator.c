@@ -9,6 +9,16 @@
 #include <sys/random.h>
 #include <time.h>
 
+void coordinator_lock(struct coordinator *coordinator)
+{
+    pthread_mutex_lock(&coordinator->lock);
+}
+
+void coordinator_unlock(struct coordinator *coordinator)
+{
+    pthread_mutex_unlock(&coordinator->lock);
+}
+
 // ---- the timer: deadlines and leases --------------------------------------------------------------------
 
 static void check_leases(struct coordinator *coordinator, int64_t now_ms)
@@ -137,15 +147,6 @@ void coordinator_enrol(struct coordinator *coordinator)
 
 // ---- life -----------------------------------------------------------------------------------------------
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 enum status coordinator_new(struct coordinator **ret, const struct coordinator_options *options,
                             struct error *error)
 {
@@ -158,7 +159,7 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
     if (getrandom(&coordinator->epoch, sizeof coordinator->epoch, 0) != sizeof coordinator->epoch)
         coordinator->epoch = (uint64_t)clock_monotonic_ns();
     pthread_mutex_init(&coordinator->lock, NULL);
-    init_condition(&coordinator->changed);
+    clock_condition_init(&coordinator->changed);
     enum status status = pool_new(&coordinator->pool, pool_n_cores(), "work", error);
     if (status == STATUS_OK) {
         int failed = pthread_create(&coordinator->timer, NULL, keep_time, coordinator);

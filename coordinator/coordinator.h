@@ -60,6 +60,9 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
 // Ends the jobs' work and the timer. The server must have been freed.
 struct coordinator *coordinator_free(struct coordinator *coordinator);
 
+void coordinator_lock(struct coordinator *coordinator);
+void coordinator_unlock(struct coordinator *coordinator);
+
 // The rows of the services, self set.
 struct rpc_service exchange_service(struct coordinator *coordinator);
 struct rpc_service coordinator_service(struct coordinator *coordinator);

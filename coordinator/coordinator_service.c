@@ -10,16 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void lock(struct coordinator *coordinator)
-{
-    pthread_mutex_lock(&coordinator->lock);
-}
-
-static void unlock(struct coordinator *coordinator)
-{
-    pthread_mutex_unlock(&coordinator->lock);
-}
-
 static struct job *find(struct coordinator *coordinator, const char *id, struct error *error)
 {
     struct job *job = job_find(coordinator, id);
@@ -48,7 +38,7 @@ static void create_experiment(struct rpc_call *call, void *service, const void *
     struct error error = ERROR_INIT;
     struct job *job = NULL;
     enum status status = job_new(coordinator, request->yaml ? request->yaml : "", &job, &error);
-    lock(coordinator);
+    coordinator_lock(coordinator);
     if (status == STATUS_OK)
         status = job_admit(job, request->request_id, &job, &error);
     if (status == STATUS_OK) {
@@ -57,7 +47,7 @@ static void create_experiment(struct rpc_call *call, void *service, const void *
         job_describe(job, &response.experiment);
         response.resolved_yaml = job->yaml.data;
     }
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     reply_or_fail(call, status, cohort_v1_CreateExperimentResponse_fields, &response, &error);
 }
 
@@ -67,14 +57,14 @@ static void get_experiment(struct rpc_call *call, void *service, const void *mes
     const cohort_v1_GetExperimentRequest *request = message;
     cohort_v1_GetExperimentResponse response = cohort_v1_GetExperimentResponse_init_zero;
     struct error error = ERROR_INIT;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     struct job *job = find(coordinator, request->experiment_id, &error);
     if (job) {
         response.has_experiment = true;
         job_describe(job, &response.experiment);
         response.resolved_yaml = job->yaml.data;
     }
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     reply_or_fail(call, error.status, cohort_v1_GetExperimentResponse_fields, &response, &error);
 }
 
@@ -84,11 +74,11 @@ static void list_experiments(struct rpc_call *call, void *service, const void *m
     cohort_v1_ListExperimentsResponse response = cohort_v1_ListExperimentsResponse_init_zero;
     struct arena arena = ARENA_INIT;
     struct error error = ERROR_INIT;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     response.experiments = arena_array(&arena, coordinator->n_jobs + 1, sizeof *response.experiments);
     for (struct job *job = coordinator->jobs; job && response.experiments; job = job->next)
         job_describe(job, &response.experiments[response.experiments_count++]);
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     if (!response.experiments)
         error_no_memory(&error, sizeof *response.experiments);
     reply_or_fail(call, error.status, cohort_v1_ListExperimentsResponse_fields, &response, &error);
@@ -102,11 +92,11 @@ static void explain_experiment(struct rpc_call *call, void *service, const void 
     cohort_v1_ExplainExperimentResponse response = cohort_v1_ExplainExperimentResponse_init_zero;
     struct arena arena = ARENA_INIT;
     struct error error = ERROR_INIT;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     struct job *job = find(coordinator, request->experiment_id, &error);
     if (job)
         job_explain(job, &arena, &response);
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     reply_or_fail(call, error.status, cohort_v1_ExplainExperimentResponse_fields, &response, &error);
     arena_release(&arena);
 }
@@ -119,7 +109,7 @@ static void steer(struct rpc_call *call, struct coordinator *coordinator, const 
 {
     cohort_v1_PauseExperimentResponse response = cohort_v1_PauseExperimentResponse_init_zero;
     struct error error = ERROR_INIT;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     struct job *job = find(coordinator, id, &error);
     if (job && job_is_over(job) && event != round_cancel) {
         error_set(&error, STATUS_FAILED_PRECONDITION, "experiment '%s' is over; create a new one", id);
@@ -133,7 +123,7 @@ static void steer(struct rpc_call *call, struct coordinator *coordinator, const 
         response.has_experiment = true;
         job_describe(job, &response.experiment);
     }
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     reply_or_fail(call, error.status, cohort_v1_PauseExperimentResponse_fields, &response, &error);
 }
 
@@ -171,7 +161,7 @@ static void watch_message(struct rpc_call *call, struct rpc_message *message, vo
     if (watch->watcher)
         return; // one request a call
     if (rpc_message_decode(message, cohort_v1_WatchExperimentRequest_fields, &request, &error) == STATUS_OK) {
-        lock(watch->coordinator);
+        coordinator_lock(watch->coordinator);
         struct job *job = find(watch->coordinator, request.experiment_id, &error);
         if (job) {
             watch->watcher = events_watch(job->events, call, request.cursor);
@@ -180,7 +170,7 @@ static void watch_message(struct rpc_call *call, struct rpc_message *message, vo
             else
                 error_no_memory(&error, sizeof *watch);
         }
-        unlock(watch->coordinator);
+        coordinator_unlock(watch->coordinator);
     }
     if (error.status != STATUS_OK)
         rpc_call_finish(call, error.status, error.message);
@@ -189,18 +179,18 @@ static void watch_message(struct rpc_call *call, struct rpc_message *message, vo
 static void watch_writable(struct rpc_call *call, void *user)
 {
     struct watch *watch = user;
-    lock(watch->coordinator);
+    coordinator_lock(watch->coordinator);
     if (watch->watcher)
         watcher_pump(watch->watcher);
-    unlock(watch->coordinator);
+    coordinator_unlock(watch->coordinator);
 }
 
 static void watch_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct watch *watch = user;
-    lock(watch->coordinator);
+    coordinator_lock(watch->coordinator);
     watcher_free(watch->watcher);
-    unlock(watch->coordinator);
+    coordinator_unlock(watch->coordinator);
     memory_free(watch);
 }
 
@@ -293,9 +283,9 @@ static void download_message(struct rpc_call *call, struct rpc_message *message,
         return; // one request a call
     enum status status = rpc_message_decode(message, cohort_v1_DownloadModelRequest_fields, &request, &error);
     if (status == STATUS_OK) {
-        lock(download->coordinator);
+        coordinator_lock(download->coordinator);
         status = open_download(download, &request, &error);
-        unlock(download->coordinator);
+        coordinator_unlock(download->coordinator);
     }
     if (status == STATUS_OK) {
         const cohort_v1_DownloadModelResponse response = {.has_header = true, .header = download->header};
@@ -316,9 +306,9 @@ static void download_writable(struct rpc_call *call, void *user)
 static void download_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct download *download = user;
-    lock(download->coordinator);
+    coordinator_lock(download->coordinator);
     lease_end(&download->lease);
-    unlock(download->coordinator);
+    coordinator_unlock(download->coordinator);
     sender_free(download->sender);
     arena_release(&download->arena);
     memory_free(download);
@@ -338,9 +328,9 @@ static void download_model(struct rpc_call *call, void *service)
         return;
     }
     download->coordinator = service;
-    lock(download->coordinator);
+    coordinator_lock(download->coordinator);
     lease_begin(download->coordinator, &download->lease, call);
-    unlock(download->coordinator);
+    coordinator_unlock(download->coordinator);
     rpc_call_set_events(call, &download_events, download);
     rpc_call_receive(call);
 }
@@ -371,13 +361,13 @@ static void list_learners(struct rpc_call *call, void *service, const void *mess
     cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
     struct arena arena = ARENA_INIT;
     struct error error = ERROR_INIT;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     struct job *job = *request->experiment_id ? find(coordinator, request->experiment_id, &error) : NULL;
     response.learners = arena_array(&arena, coordinator->n_members + 1, sizeof *response.learners);
     for (struct member *member = coordinator->members; member && response.learners; member = member->next)
         if (!*request->experiment_id || (job && member->claim == job))
             describe_learner(member, &response.learners[response.learners_count++]);
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     if (!response.learners)
         error_no_memory(&error, sizeof *response.learners);
     reply_or_fail(call, error.status, cohort_v1_ListLearnersResponse_fields, &response, &error);
@@ -390,10 +380,10 @@ static void remove_learner(struct rpc_call *call, void *service, const void *mes
     const cohort_v1_RemoveLearnerRequest *request = message;
     cohort_v1_RemoveLearnerResponse response = cohort_v1_RemoveLearnerResponse_init_zero;
     struct error error = ERROR_INIT;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     enum status status = member_remove(coordinator, request->learner, request->message, &error);
     coordinator_enrol(coordinator);
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     reply_or_fail(call, status, cohort_v1_RemoveLearnerResponse_fields, &response, &error);
 }
 

@@ -8,16 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void lock(struct coordinator *coordinator)
-{
-    pthread_mutex_lock(&coordinator->lock);
-}
-
-static void unlock(struct coordinator *coordinator)
-{
-    pthread_mutex_unlock(&coordinator->lock);
-}
-
 // ---- Attend ---------------------------------------------------------------------------------------------
 
 struct attendance {
@@ -107,7 +97,7 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         rpc_call_finish(call, error.status, error.message);
         return;
     }
-    lock(attendance->coordinator);
+    coordinator_lock(attendance->coordinator);
     if (request.which_event == cohort_v1_AttendRequest_join_tag)
         join(attendance, call, &request.event.join);
     struct member *member = speaker(attendance, call);
@@ -123,7 +113,7 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         attendance->left = true;
         snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);
     }
-    unlock(attendance->coordinator);
+    coordinator_unlock(attendance->coordinator);
     rpc_call_receive(call);
 }
 
@@ -135,7 +125,7 @@ static void attend_ended(struct rpc_call *call, void *user)
 static void attend_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct attendance *attendance = user;
-    lock(attendance->coordinator);
+    coordinator_lock(attendance->coordinator);
     lease_end(&attendance->lease);
     struct member *member = speaker(attendance, call);
     if (member)
@@ -143,7 +133,7 @@ static void attend_closed(struct rpc_call *call, enum status status, const char 
                     attendance->left ? attendance->farewell : "connection lost");
     if (member && attendance->left)
         coordinator_enrol(attendance->coordinator);
-    unlock(attendance->coordinator);
+    coordinator_unlock(attendance->coordinator);
     memory_free(attendance);
 }
 
@@ -161,9 +151,9 @@ static void attend(struct rpc_call *call, void *service)
         return;
     }
     attendance->coordinator = service;
-    lock(attendance->coordinator);
+    coordinator_lock(attendance->coordinator);
     lease_begin(attendance->coordinator, &attendance->lease, call);
-    unlock(attendance->coordinator);
+    coordinator_unlock(attendance->coordinator);
     rpc_call_set_events(call, &attend_events, attendance);
     rpc_call_receive(call);
 }
@@ -204,9 +194,9 @@ static void fetch_message(struct rpc_call *call, struct rpc_message *message, vo
         return; // one request a call
     enum status status = rpc_message_decode(message, cohort_v1_FetchModelRequest_fields, &request, &error);
     if (status == STATUS_OK) {
-        lock(fetch->coordinator);
+        coordinator_lock(fetch->coordinator);
         status = open_fetch(fetch, &request, &response.header, &error);
-        unlock(fetch->coordinator);
+        coordinator_unlock(fetch->coordinator);
     }
     response.has_header = true;
     if (status == STATUS_OK)
@@ -226,11 +216,11 @@ static void fetch_writable(struct rpc_call *call, void *user)
 static void fetch_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct fetch *fetch = user;
-    lock(fetch->coordinator);
+    coordinator_lock(fetch->coordinator);
     lease_end(&fetch->lease);
     if (fetch->sender)
         fetch->job->bytes_down += sender_sent(fetch->sender);
-    unlock(fetch->coordinator);
+    coordinator_unlock(fetch->coordinator);
     sender_free(fetch->sender);
     memory_free(fetch);
 }
@@ -249,9 +239,9 @@ static void fetch_model(struct rpc_call *call, void *service)
         return;
     }
     fetch->coordinator = service;
-    lock(fetch->coordinator);
+    coordinator_lock(fetch->coordinator);
     lease_begin(fetch->coordinator, &fetch->lease, call);
-    unlock(fetch->coordinator);
+    coordinator_unlock(fetch->coordinator);
     rpc_call_set_events(call, &fetch_events, fetch);
     rpc_call_receive(call);
 }
@@ -278,11 +268,11 @@ static void offer_summary(struct rpc_call *call, void *service, const void *mess
     struct error error = ERROR_INIT;
     enum status status = STATUS_NOT_FOUND;
     uint32_t slot;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     struct job *job = find_job(coordinator, request->header.experiment_id, &reason, &error);
     if (job)
         status = job_check_summary(job, &request->header, &slot, &reason, &error);
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     response.answer = status == STATUS_OK ? cohort_v1_OfferSummaryResponse_Answer_ANSWER_SEND
                       : status == STATUS_ALREADY_EXISTS
                           ? cohort_v1_OfferSummaryResponse_Answer_ANSWER_HAVE
@@ -322,13 +312,13 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
     cohort_v1_Reason reason = cohort_v1_Reason_REASON_UNSPECIFIED;
     struct error error = ERROR_INIT;
     enum status status = STATUS_NOT_FOUND;
-    lock(coordinator);
+    coordinator_lock(coordinator);
     struct job *job = find_job(coordinator, header->experiment_id, &reason, &error);
     if (job)
         status = job_upload_begin(job, header, call, &submission->upload, &reason, &error);
     if (status == STATUS_OK)
         submission->member = job->slots[submission->upload.slot].member;
-    unlock(coordinator);
+    coordinator_unlock(coordinator);
     if (status != STATUS_OK)
         answer(submission, call, status == STATUS_ALREADY_EXISTS, reason, error.message);
 }
@@ -353,9 +343,9 @@ static void end_upload(struct submission *submission, struct rpc_call *call, enu
 {
     cohort_v1_Reason reason =
         finished == STATUS_OK ? cohort_v1_Reason_REASON_UNSPECIFIED : reason_of_fault(error);
-    lock(submission->coordinator);
+    coordinator_lock(submission->coordinator);
     bool counts = job_upload_end(&submission->upload, finished, reason, error);
-    unlock(submission->coordinator);
+    coordinator_unlock(submission->coordinator);
     if (finished != STATUS_OK)
         answer(submission, call, false, reason, error->message);
     else if (!counts)
@@ -373,9 +363,9 @@ static void renew_lease(struct submission *submission)
     if (now_ms - submission->seen_ms < submission->coordinator->options->lease_ms / 8)
         return;
     submission->seen_ms = now_ms;
-    lock(submission->coordinator);
+    coordinator_lock(submission->coordinator);
     member_seen(submission->member);
-    unlock(submission->coordinator);
+    coordinator_unlock(submission->coordinator);
 }
 
 static void submit_message(struct rpc_call *call, struct rpc_message *message, void *user)
@@ -430,11 +420,11 @@ static void submit_closed(struct rpc_call *call, enum status status, const char 
     struct submission *submission = user;
     struct error error = ERROR_INIT;
     error_set(&error, STATUS_CANCELLED, "the connection broke");
-    lock(submission->coordinator);
+    coordinator_lock(submission->coordinator);
     lease_end(&submission->lease);
     if (submission->upload.upload)
         job_upload_end(&submission->upload, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
-    unlock(submission->coordinator);
+    coordinator_unlock(submission->coordinator);
     memory_free(submission);
 }
 
@@ -452,9 +442,9 @@ static void submit_summary(struct rpc_call *call, void *service)
         return;
     }
     submission->coordinator = service;
-    lock(submission->coordinator);
+    coordinator_lock(submission->coordinator);
     lease_begin(submission->coordinator, &submission->lease, call);
-    unlock(submission->coordinator);
+    coordinator_unlock(submission->coordinator);
     rpc_call_set_events(call, &submit_events, submission);
     rpc_call_receive(call);
 }

@@ -53,7 +53,7 @@ struct job {
     int64_t wake_at_ms;
 
     // Made once the first learner tells its data's shape.
-    bool preparing, is_prepared;
+    bool preparing;
     cohort_v1_DataSignature data;
     struct model *model;
     struct version *current; // last committed, or the initial one

@@ -130,7 +130,6 @@ static void install_prepared(struct job *job, const struct prepared *prepared)
     job->ingest = prepared->ingest;
     job->test = prepared->test;
     job->test.part = (struct part){.dataset = &job->test.dataset, .n_samples = job->test.dataset.n_samples};
-    job->is_prepared = true;
     round_prepared(job->round, clock_monotonic_ms());
 }
 

@@ -85,15 +85,6 @@ static void init_learner(struct host *host, size_t i)
     name_learner(host->options, i, learner->name);
 }
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(condition, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
 static size_t n_training_threads(const struct learner_options *options)
 {
     size_t n = options->threads ? (size_t)options->threads : pool_n_cores();
@@ -109,7 +100,7 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
     host->options = options;
     host->runtime = runtime;
     pthread_mutex_init(&host->lock, NULL);
-    init_condition(&host->changed);
+    clock_condition_init(&host->changed);
     host->n_learners = (size_t)options->learners;
     host->learners = memory_array(host->n_learners, sizeof *host->learners);
     enum status status =

@@ -63,7 +63,6 @@ struct learner {
         double train_loss, train_accuracy, train_seconds, fetch_seconds;
     } result;
     enum activity activity;
-    enum activity after_pause; // what to go on with
     int64_t due_ms;
     unsigned int n_retries;
     struct learner *next_waiting; // for the same fetch
@@ -114,7 +113,7 @@ void learner_withdraw(struct learner *learner);
 // Goes on with whatever is due now that the learner is idle. Called whenever an activity ended.
 void learner_go_on(struct learner *learner);
 void learner_fetched(struct learner *learner);
-void learner_pause(struct learner *learner, int64_t ms, enum activity then);
+void learner_pause(struct learner *learner, int64_t ms);
 
 void learner_submit(struct learner *learner); // submit.c
 void learner_cancel_submission(struct learner *learner);

@@ -93,7 +93,7 @@ static void trained(struct learner *learner, enum status status, const struct er
         learner->kept_round = learner->round;
         int64_t delay_ms = simulated_delay_ms(learner);
         if (delay_ms)
-            learner_pause(learner, delay_ms, ACTIVITY_SUBMITTING);
+            learner_pause(learner, delay_ms);
     } else if (valid && status != STATUS_CANCELLED) {
         decline(learner, error->message);
     }
@@ -167,10 +167,9 @@ void learner_fetched(struct learner *learner)
 
 // ---- assignments ----------------------------------------------------------------------------------------
 
-void learner_pause(struct learner *learner, int64_t ms, enum activity then)
+void learner_pause(struct learner *learner, int64_t ms)
 {
     learner->activity = ACTIVITY_PAUSING;
-    learner->after_pause = then;
     learner->due_ms = clock_monotonic_ms() + ms;
     host_wake_timer(learner->host);
 }

@@ -103,7 +103,7 @@ static void postpone_waiting(struct study *study)
     while (learner) {
         struct learner *next = learner->next_waiting;
         learner->next_waiting = NULL;
-        learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_FETCHING);
+        learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
         learner = next;
     }
 }

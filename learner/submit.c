@@ -50,7 +50,7 @@ static void try_again(struct learner *learner, const struct submission *submissi
     log_debug("sending the summary failed", LOG_S("learner", learner->name),
               LOG_S("status", status_name(submission->status)),
               LOG_S("error", submission->answered ? submission->response.message : submission->message));
-    learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_SUBMITTING);
+    learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
 }
 
 static void finish(struct pool_job *job)
@@ -188,7 +188,7 @@ void learner_submit(struct learner *learner)
         return;
     memory_free(submission);
     log_warn("cannot submit", LOG_S("learner", learner->name), LOG_S("error", error.message));
-    learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++), ACTIVITY_SUBMITTING);
+    learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
 }
 
 void learner_cancel_submission(struct learner *learner)

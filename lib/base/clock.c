@@ -32,3 +32,12 @@ void clock_format_utc(int64_t unix_ms, char text[32])
     size_t n = strftime(text, 32, "%Y-%m-%dT%H:%M:%S", &parts);
     snprintf(text + n, 32 - n, ".%03dZ", (int)(unix_ms % 1000));
 }
+
+void clock_condition_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
