@@ -19,7 +19,7 @@ struct ingest {
 struct upload {
     struct ingest *ingest;
     uint64_t generation;
-    uint64_t weight;
+    struct contribution from;
     uint64_t received; // bytes
     float *held;       // [n_values]; NULL: folded as it arrives
     bool folded;       // something of it is in the reduction
@@ -29,7 +29,7 @@ struct upload {
 };
 
 enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t n_values,
-                       size_t buffer_bytes, struct error *error)
+                       const struct reduction_room *room, struct error *error)
 {
     struct ingest *ingest = memory_zalloc(sizeof *ingest);
     if (!ingest)
@@ -38,8 +38,8 @@ enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t
     pthread_mutex_init(&ingest->lock, NULL);
     pthread_cond_init(&ingest->idle, NULL);
     ingest->n_values = n_values;
-    ingest->buffer_bytes = buffer_bytes;
-    enum status status = reduction_new(&ingest->reduction, reducer, n_values, error);
+    ingest->buffer_bytes = room->memory_bytes;
+    enum status status = reduction_new(&ingest->reduction, reducer, n_values, room, error);
     if (status != STATUS_OK)
         ingest_unref(ingest);
     else
@@ -114,14 +114,15 @@ static void unreserve(struct ingest *ingest, size_t bytes)
     pthread_mutex_unlock(&ingest->lock);
 }
 
-enum status upload_new(struct upload **ret, struct ingest *ingest, uint64_t weight, struct error *error)
+enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                       struct error *error)
 {
     size_t bytes = ingest->n_values * sizeof(float);
     struct upload *upload = memory_zalloc(sizeof *upload);
     if (!upload)
         return error_no_memory(error, sizeof *upload);
     upload->ingest = ingest_ref(ingest);
-    upload->weight = weight;
+    upload->from = *from;
     if (reserve(ingest, bytes)) {
         upload->held = memory_alloc(bytes);
         if (!upload->held)
@@ -159,12 +160,12 @@ static enum status fold(struct upload *upload, size_t first, const uint8_t *run,
 {
     struct reduction *reduction = upload->ingest->reduction;
     if ((uintptr_t)run % _Alignof(float) == 0)
-        return reduction_fold(reduction, first, (const float *)(const void *)run, n, upload->weight, error);
+        return reduction_fold(reduction, first, (const float *)(const void *)run, n, &upload->from, error);
     float tile[TILE_FLOATS]; // received slices start anywhere
     for (size_t at = 0; at < n; at += TILE_FLOATS) {
         size_t some = n - at < TILE_FLOATS ? n - at : TILE_FLOATS;
         memcpy(tile, run + at * sizeof(float), some * sizeof(float));
-        TRY(reduction_fold(reduction, first + at, tile, some, upload->weight, error));
+        TRY(reduction_fold(reduction, first + at, tile, some, &upload->from, error));
         upload->folded = true;
     }
     return STATUS_OK;
@@ -253,10 +254,10 @@ enum status upload_finish(struct upload *upload, struct error *error)
         return error_set(error, STATUS_ABORTED,
                          "the round's collection was started over; send the summary again");
     enum status status = upload->held ? reduction_fold(ingest->reduction, 0, upload->held, ingest->n_values,
-                                                       upload->weight, error)
+                                                       &upload->from, error)
                                       : STATUS_OK;
     if (status == STATUS_OK) {
-        reduction_add_weight(ingest->reduction, upload->weight);
+        reduction_count(ingest->reduction, &upload->from);
         upload->finished = true;
     }
     leave(ingest);

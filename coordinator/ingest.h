@@ -14,8 +14,9 @@
 struct ingest;
 struct upload;
 
+// `room` also bounds the summaries that are held back.
 enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t n_values,
-                       size_t buffer_bytes, struct error *error);
+                       const struct reduction_room *room, struct error *error);
 struct ingest *ingest_ref(struct ingest *ingest);
 struct ingest *ingest_unref(struct ingest *ingest);
 
@@ -23,9 +24,10 @@ struct ingest *ingest_unref(struct ingest *ingest);
 void ingest_reset(struct ingest *ingest, uint64_t weight_unit);
 struct reduction *ingest_reduction(struct ingest *ingest);
 
-// Begins a summary of `weight` samples. Keeps a reference to the ingest. RESOURCE_EXHAUSTED when out of
+// Begins the summary that `from` tells of. Keeps a reference to the ingest. RESOURCE_EXHAUSTED when out of
 // memory.
-enum status upload_new(struct upload **ret, struct ingest *ingest, uint64_t weight, struct error *error);
+enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                       struct error *error);
 // Gives the upload up; true when parts of it are in the reduction, which is spoilt by that (unless reset
 // since).
 bool upload_free(struct upload *upload);

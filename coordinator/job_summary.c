@@ -135,7 +135,8 @@ enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *hea
         return status;
     }
     struct upload *upload = NULL;
-    TRY(upload_new(&upload, job->ingest, header->weight, error));
+    const struct contribution from = {.source = slot, .weight = header->weight, .discount = 1};
+    TRY(upload_new(&upload, job->ingest, &from, error));
     fill_upload(job, header, slot, call, ret);
     ret->upload = upload;
     struct member *member = job->slots[slot].member;

@@ -117,9 +117,11 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
                          job->data.target_values ? TARGET_VALUES : TARGET_CLASS, &ret->model, error));
     TRY(check_size(job, ret->model, error));
     TRY(first_weights(job, ret, error));
-    TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer, ret->first->n_values,
-                   (size_t)job->coordinator->options->buffer_bytes, error));
     TRY(make_folder(job, error));
+    const struct reduction_room room = {.memory_bytes = (size_t)job->coordinator->options->buffer_bytes,
+                                        .folder = job->coordinator->options->state_folder};
+    TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer, ret->first->n_values, &room,
+                   error));
     return load_test(job, ret, error);
 }
 
@@ -163,6 +165,8 @@ struct reupdate_work {
     struct job *job;
     const struct algorithm_kind *algorithm;
     struct reupdate_step step;
+    pthread_mutex_t lock; // guards the error, which is the first
+    struct error error;
 };
 
 // By tiles that stay in the cache; `current` may be what is being overwritten.
@@ -173,13 +177,20 @@ static void reupdate_range(void *user, size_t first, size_t n)
     float tile[TILE_VALUES];
     for (size_t at = first; at < first + n; at += TILE_VALUES) {
         size_t some = first + n - at < TILE_VALUES ? first + n - at : TILE_VALUES;
-        reduction_finish(reduction, at, some, tile);
+        struct error error = ERROR_INIT;
+        if (reduction_finish(reduction, at, some, tile, &error) != STATUS_OK) {
+            pthread_mutex_lock(&work->lock);
+            if (work->error.status == STATUS_OK)
+                work->error = error;
+            pthread_mutex_unlock(&work->lock);
+            return;
+        }
         work->algorithm->reupdate(&work->step, at, some, work->job->current->values + at, tile);
         memcpy(work->job->committing->values + at, tile, some * sizeof *tile);
     }
 }
 
-static void reduce(struct job *job, uint32_t number)
+static enum status reduce(struct job *job, uint32_t number, struct error *error)
 {
     const struct experiment_options *options = &job->experiment.options;
     struct reupdate_work work = {
@@ -189,8 +200,15 @@ static void reduce(struct job *job, uint32_t number)
                  .training = &options->training,
                  .round = number,
                  .rounds = (uint32_t)options->collaboration.rounds},
+        .lock = PTHREAD_MUTEX_INITIALIZER,
     };
+    const struct settling settling = {.pool = job->coordinator->pool};
+    TRY(reduction_settle(ingest_reduction(job->reducing), &settling, error));
     pool_for(job->coordinator->pool, job->current->n_values, RANGE_VALUES, reupdate_range, &work);
+    pthread_mutex_destroy(&work.lock);
+    if (work.error.status != STATUS_OK && error)
+        *error = work.error;
+    return work.error.status;
 }
 
 static enum status store(const struct job *job, uint32_t number, struct error *error)
@@ -226,7 +244,7 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
                              struct error *error)
 {
     TRY(choose_place(job, error));
-    reduce(job, number);
+    TRY(reduce(job, number, error));
     return version_hash(job->committing, ret_sha256, error);
 }
 

@@ -30,6 +30,7 @@ struct reduction {
     size_t n_values;
     uint64_t weight_unit;
     _Atomic uint64_t weight;
+    _Atomic size_t n_summaries;
     size_t n_blocks;
     struct block blocks[];
 };
@@ -54,8 +55,9 @@ static struct piece piece_at(struct reduction *reduction, size_t offset, size_t 
 }
 
 enum status reduction_new(struct reduction **ret, const struct choice *reducer, size_t n_values,
-                          struct error *error)
+                          const struct reduction_room *room, struct error *error)
 {
+    (void)room; // every reducer streams
     if (n_values == 0 || n_values > SIZE_MAX / 2 / sizeof(int64_t))
         return error_set(error, STATUS_INVALID_ARGUMENT, "a reduction over '%zu' values is not possible",
                          n_values);
@@ -96,6 +98,7 @@ void reduction_reset(struct reduction *reduction, uint64_t weight_unit)
         reduction->blocks[i].stale = true;
     reduction->weight_unit = weight_unit;
     atomic_store(&reduction->weight, 0);
+    atomic_store(&reduction->n_summaries, 0);
 }
 
 // With the block's lock held.
@@ -109,9 +112,9 @@ static void freshen(struct reduction *reduction, struct block *block)
     block->stale = false;
 }
 
-static double scale_of(const struct reduction *reduction, uint64_t weight)
+static double scale_of(const struct reduction *reduction, const struct contribution *from)
 {
-    return (double)weight / (double)reduction->weight_unit;
+    return (double)from->weight * from->discount / (double)reduction->weight_unit;
 }
 
 static enum status fold_piece(struct reduction *reduction, const struct piece *piece, const float *values,
@@ -133,23 +136,32 @@ static enum status fold_piece(struct reduction *reduction, const struct piece *p
     return status;
 }
 
-enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
-                           uint64_t weight, struct error *error)
+static enum status check_contribution(const struct contribution *from, struct error *error)
 {
-    if (weight == 0 || weight > REDUCTION_WEIGHT_MAX)
+    if (from->weight == 0 || from->weight > REDUCTION_WEIGHT_MAX)
         return error_set(error, STATUS_OUT_OF_RANGE,
                          "a summary's weight '%llu' must be from 1 to %llu samples",
-                         (unsigned long long)weight, (unsigned long long)REDUCTION_WEIGHT_MAX);
+                         (unsigned long long)from->weight, (unsigned long long)REDUCTION_WEIGHT_MAX);
+    if (!(from->discount > 0 && from->discount <= 1))
+        return error_set(error, STATUS_OUT_OF_RANGE,
+                         "a summary's discount '%g' must be above 0 and at most 1", from->discount);
+    return STATUS_OK;
+}
+
+enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                           const struct contribution *from, struct error *error)
+{
+    TRY(check_contribution(from, error));
     if (offset > reduction->n_values || n > reduction->n_values - offset)
         return error_set(error, STATUS_OUT_OF_RANGE,
                          "'%zu' values from %zu do not fit a summary of %zu: send the round's own layout", n,
                          offset, reduction->n_values);
-    double scale = scale_of(reduction, weight);
+    double scale = scale_of(reduction, from);
     for (size_t done = 0; done < n;) {
         struct piece piece = piece_at(reduction, offset + done, n - done);
         enum status status = fold_piece(reduction, &piece, values + done, scale, error);
         if (status != STATUS_OK) {
-            reduction_unfold(reduction, offset, values, done, weight);
+            reduction_unfold(reduction, offset, values, done, from);
             return status;
         }
         done += piece.n;
@@ -158,9 +170,9 @@ enum status reduction_fold(struct reduction *reduction, size_t offset, const flo
 }
 
 void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
-                      uint64_t weight)
+                      const struct contribution *from)
 {
-    double scale = scale_of(reduction, weight);
+    double scale = scale_of(reduction, from);
     for (size_t done = 0; done < n;) {
         struct piece piece = piece_at(reduction, offset + done, n - done);
         pthread_mutex_lock(&piece.block->lock);
@@ -174,9 +186,15 @@ void reduction_unfold(struct reduction *reduction, size_t offset, const float *v
     }
 }
 
-void reduction_add_weight(struct reduction *reduction, uint64_t weight)
+void reduction_count(struct reduction *reduction, const struct contribution *from)
 {
-    atomic_fetch_add(&reduction->weight, weight);
+    atomic_fetch_add(&reduction->weight, from->weight);
+    atomic_fetch_add(&reduction->n_summaries, 1);
+}
+
+size_t reduction_n_summaries(const struct reduction *reduction)
+{
+    return atomic_load(&reduction->n_summaries);
 }
 
 uint64_t reduction_weight(const struct reduction *reduction)
@@ -184,12 +202,24 @@ uint64_t reduction_weight(const struct reduction *reduction)
     return atomic_load(&reduction->weight);
 }
 
-void reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret)
+enum status reduction_settle(struct reduction *reduction, const struct settling *settling,
+                             struct error *error)
 {
-    assert(reduction_weight(reduction) > 0);
+    (void)settling;
+    if (reduction_n_summaries(reduction) == 0)
+        return error_set(error, STATUS_FAILED_PRECONDITION, "no summary came; there is nothing to reduce");
+    return STATUS_OK;
+}
+
+enum status reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret,
+                             struct error *error)
+{
+    (void)error;
+    assert(reduction_n_summaries(reduction) > 0);
     assert(offset <= reduction->n_values && n <= reduction->n_values - offset);
     for (size_t i = offset / BLOCK_VALUES; i * BLOCK_VALUES < offset + n; i++)
         assert(!reduction->blocks[i].stale);
-    double total = scale_of(reduction, reduction_weight(reduction));
+    double total = (double)reduction_weight(reduction) / (double)reduction->weight_unit;
     reduction->kind->finish(reduction->state, offset, n, total, ret);
+    return STATUS_OK;
 }

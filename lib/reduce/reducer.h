@@ -9,10 +9,36 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct pool;
 struct reduction;
 
 // A summary's weight is 1 to this; a round folds at most RING_TERMS_MAX summaries.
 #define REDUCTION_WEIGHT_MAX (UINT64_C(1) << 48)
+
+// Whose summary it is, and what it counts for.
+struct contribution {
+    uint32_t source; // the learner's number in the experiment
+    uint64_t weight; // samples behind it
+    // 1, or less for a stale summary: its values count for discount times its weight, while the total counts
+    // the whole weight, as in the mean over the buffer of FedBuff (Nguyen 2022, Algorithm 1).
+    double discount;
+};
+
+// Where a reducer that needs all summaries at once keeps them.
+struct reduction_room {
+    size_t memory_bytes; // those beyond lie in a file
+    const char *folder;  // of that file, which has no name there; NULL: $TMPDIR, or /tmp
+};
+
+// What the end of the collection brings.
+struct settling {
+    // What summaries lie around, as weights do around the round's model: values [n_reference], the rest lies
+    // around zero. Stays in place until the last range is finished; a range's own values may be overwritten
+    // once it is.
+    const float *reference;
+    size_t n_reference;
+    struct pool *pool; // for help with passes over all summaries; NULL: this thread alone
+};
 
 struct reducer_kind {
     struct kind kind;
@@ -34,29 +60,33 @@ struct reducer_kind {
 
 extern const struct registry reducers;
 
-// A reduction over vectors of `n_values`, weight unit 1.
+// A reduction over vectors of `n_values`, weight unit 1. `room` may be NULL: memory without a bound.
 enum status reduction_new(struct reduction **ret, const struct choice *reducer, size_t n_values,
-                          struct error *error);
+                          const struct reduction_room *room, struct error *error);
 struct reduction *reduction_free(struct reduction *reduction);
 // Starts over with nothing folded. `weight_unit`: samples that count as weight 1.0 in the ring, at least 1
 // and the same for everyone in a round, whoever turns up: the mean number of samples of a learner serves
 // well. It moves the range and the resolution (2^-36 of a value at weight 1.0), not the mean. Not while
 // others fold.
 void reduction_reset(struct reduction *reduction, uint64_t weight_unit);
-// Folds values [n] from `offset` of a summary behind which are `weight` samples. From any thread; ranges may
-// overlap in time. Each range of a summary is folded once. All or nothing: INVALID_ARGUMENT says which value
-// is not finite, OUT_OF_RANGE which one is too large, or that the weight, the range or the number of
-// summaries is not possible, and nothing was folded.
+// Folds values [n] from `offset` of the summary that `from` tells of. From any thread; ranges of different
+// sources may overlap in time. Each range of a summary is folded once. All or nothing: INVALID_ARGUMENT says
+// which value is not finite, OUT_OF_RANGE which one is too large, or that the weight, the range or the number
+// of summaries is not possible, and nothing was folded.
 enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
-                           uint64_t weight, struct error *error);
-// Takes back exactly what such a fold of the same values and weight added, as when the rest of its summary
-// turns out to be bad or never comes. Only where the reducer streams.
+                           const struct contribution *from, struct error *error);
+// Takes back exactly what such a fold of the same values added, as when the rest of its summary turns out to
+// be bad or never comes. Only where the reducer streams.
 void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
-                      uint64_t weight);
-// Says that a whole summary of `weight` has been folded. From any thread.
-void reduction_add_weight(struct reduction *reduction, uint64_t weight);
-// The sum of the weights of whole summaries, in samples.
+                      const struct contribution *from);
+// Says that a whole summary has been folded. From any thread.
+void reduction_count(struct reduction *reduction, const struct contribution *from);
+// The number of whole summaries, and the sum of their weights in samples.
+size_t reduction_n_summaries(const struct reduction *reduction);
 uint64_t reduction_weight(const struct reduction *reduction);
-// Values [n] from `offset`; ranges may be finished from several threads at once, after the last fold. At
-// least one summary was folded.
-void reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret);
+// After the last fold, before the first range is finished; at least one summary was folded.
+enum status reduction_settle(struct reduction *reduction, const struct settling *settling,
+                             struct error *error);
+// Values [n] from `offset`; ranges may be finished from several threads at once.
+enum status reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret,
+                             struct error *error);

@@ -38,26 +38,32 @@ static struct reduction *reduction_of(const struct kind *kind)
     struct choice choice = {.kind = kind};
     struct reduction *reduction = NULL;
     struct error error = ERROR_INIT;
-    cr_assert_eq(reduction_new(&reduction, &choice, N_VALUES, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(reduction_new(&reduction, &choice, N_VALUES, NULL, &error), STATUS_OK, "%s", error.message);
     reduction_reset(reduction, UNIT);
     return reduction;
+}
+
+static struct contribution contribution_of(size_t learner)
+{
+    return (struct contribution){.source = (uint32_t)learner, .weight = weights[learner], .discount = 1};
 }
 
 static void fold_whole(struct reduction *reduction, size_t learner, size_t piece)
 {
     struct error error = ERROR_INIT;
+    const struct contribution from = contribution_of(learner);
     for (size_t at = 0; at < N_VALUES; at += piece) {
         size_t n = piece < N_VALUES - at ? piece : N_VALUES - at;
-        cr_assert_eq(reduction_fold(reduction, at, summaries[learner] + at, n, weights[learner], &error),
-                     STATUS_OK, "%s", error.message);
+        cr_assert_eq(reduction_fold(reduction, at, summaries[learner] + at, n, &from, &error), STATUS_OK,
+                     "%s", error.message);
     }
-    reduction_add_weight(reduction, weights[learner]);
+    reduction_count(reduction, &from);
 }
 
 static float *finished(const struct reduction *reduction)
 {
     float *values = memory_floats(N_VALUES);
-    reduction_finish(reduction, 0, N_VALUES, values);
+    cr_assert_eq(reduction_finish(reduction, 0, N_VALUES, values, NULL), STATUS_OK);
     return values;
 }
 
@@ -144,7 +150,9 @@ Test(reducers, finish_ranges_as_they_finish_the_whole)
             fold_whole(reduction, i, N_VALUES);
         float *whole = finished(reduction), *pieces = memory_floats(N_VALUES);
         for (size_t at = 0; at < N_VALUES; at += 777)
-            reduction_finish(reduction, at, 777 < N_VALUES - at ? 777 : N_VALUES - at, pieces + at);
+            cr_assert_eq(
+                reduction_finish(reduction, at, 777 < N_VALUES - at ? 777 : N_VALUES - at, pieces + at, NULL),
+                STATUS_OK);
         assert_same(whole, pieces, reducers.kinds[k], "the ranges finished");
         memory_free(whole);
         memory_free(pieces);
@@ -194,10 +202,11 @@ Test(reducers, refuse_bad_values_without_a_trace)
         struct reduction *reduction = reduction_of(reducers.kinds[k]);
         float *spoiled = memory_floats(N_VALUES);
         memcpy(spoiled, summaries[0], N_VALUES * sizeof *spoiled);
+        const struct contribution from = contribution_of(0);
         for (size_t b = 0; b < ARRAY_SIZE(bad); b++) {
             struct error error = ERROR_INIT;
             spoiled[N_VALUES - 7] = bad[b];
-            cr_assert_eq(reduction_fold(reduction, 0, spoiled, N_VALUES, weights[0], &error),
+            cr_assert_eq(reduction_fold(reduction, 0, spoiled, N_VALUES, &from, &error),
                          isfinite(bad[b]) ? STATUS_OUT_OF_RANGE : STATUS_INVALID_ARGUMENT, "%s took %g",
                          reducers.kinds[k]->name, (double)bad[b]);
             cr_assert(strstr(error.message, "of the summary"), "%s", error.message);
@@ -220,10 +229,11 @@ Test(reducers, that_stream_take_back_half_a_summary)
             continue;
         float *reference = reference_of(reducers.kinds[k]);
         struct reduction *reduction = reduction_of(reducers.kinds[k]);
-        cr_assert_eq(reduction_fold(reduction, 0, summaries[3], N_VALUES / 2, 17, NULL), STATUS_OK);
+        const struct contribution half = {.source = 3, .weight = 17, .discount = 1};
+        cr_assert_eq(reduction_fold(reduction, 0, summaries[3], N_VALUES / 2, &half, NULL), STATUS_OK);
         for (size_t i = 0; i < N_LEARNERS; i++)
             fold_whole(reduction, i, N_VALUES);
-        reduction_unfold(reduction, 0, summaries[3], N_VALUES / 2, 17);
+        reduction_unfold(reduction, 0, summaries[3], N_VALUES / 2, &half);
         float *values = finished(reduction);
         assert_same(reference, values, reducers.kinds[k], "what was taken back");
         memory_free(values);

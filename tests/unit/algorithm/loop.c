@@ -72,7 +72,7 @@ static enum status loop_open(struct loop *loop, struct error *error)
     TRY(trainer_new(&loop->trainer, loop->model, &loop->text.training, (size_t)loop->text.training.batch_size,
                     error));
     size_t n = loop_n_parameters(loop);
-    TRY(reduction_new(&loop->reduction, &loop->text.reducer, n, error));
+    TRY(reduction_new(&loop->reduction, &loop->text.reducer, n, NULL, error));
     loop->parameters = memory_floats(n);
     loop->local = memory_floats(n);
     loop->reduced = memory_floats(n);
@@ -145,8 +145,9 @@ static enum status loop_fold(struct loop *loop, uint32_t learner, double *train_
 {
     struct learner_result result;
     TRY(loop_learn(loop, learner, &result, error));
-    TRY(reduction_fold(loop->reduction, 0, result.summary, loop_n_parameters(loop), result.weight, error));
-    reduction_add_weight(loop->reduction, result.weight);
+    const struct contribution from = {.source = learner, .weight = result.weight, .discount = 1};
+    TRY(reduction_fold(loop->reduction, 0, result.summary, loop_n_parameters(loop), &from, error));
+    reduction_count(loop->reduction, &from);
     *train_loss += result.train_loss * (double)result.weight;
     return STATUS_OK;
 }
@@ -157,7 +158,9 @@ enum status loop_round(struct loop *loop, bool backwards, double *ret_train_loss
     reduction_reset(loop->reduction, loop->weight_unit);
     for (size_t i = 0; i < loop->n_learners; i++)
         TRY(loop_fold(loop, (uint32_t)(backwards ? loop->n_learners - 1 - i : i), &train_loss, error));
-    reduction_finish(loop->reduction, 0, loop_n_parameters(loop), loop->reduced);
+    const struct settling settling = {0};
+    TRY(reduction_settle(loop->reduction, &settling, error));
+    TRY(reduction_finish(loop->reduction, 0, loop_n_parameters(loop), loop->reduced, error));
     struct reupdate_step step = {loop->text.algorithm.options, &loop->text.training, loop->round,
                                  loop->rounds};
     algorithm_of(loop)->reupdate(&step, 0, loop_n_parameters(loop), loop->parameters, loop->reduced);

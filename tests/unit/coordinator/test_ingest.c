@@ -18,7 +18,8 @@ static struct ingest *open_ingest(size_t buffer_bytes)
     struct ingest *ingest = NULL;
     struct choice choice = {.kind = mean()};
     struct error error = ERROR_INIT;
-    cr_assert_eq(ingest_new(&ingest, &choice, N, buffer_bytes, &error), STATUS_OK, "%s", error.message);
+    const struct reduction_room room = {.memory_bytes = buffer_bytes};
+    cr_assert_eq(ingest_new(&ingest, &choice, N, &room, &error), STATUS_OK, "%s", error.message);
     ingest_reset(ingest, 10);
     return ingest;
 }
@@ -33,7 +34,8 @@ static void draw(float values[N], uint32_t learner)
 static struct upload *begin(struct ingest *ingest, uint64_t weight)
 {
     struct upload *upload = NULL;
-    cr_assert_eq(upload_new(&upload, ingest, weight, NULL), STATUS_OK);
+    const struct contribution from = {.weight = weight, .discount = 1};
+    cr_assert_eq(upload_new(&upload, ingest, &from, NULL), STATUS_OK);
     return upload;
 }
 
@@ -64,7 +66,7 @@ static void submit(struct ingest *ingest, uint32_t learner, uint64_t weight, siz
 
 static void finish(struct ingest *ingest, float ret[N])
 {
-    reduction_finish(ingest_reduction(ingest), 0, N, ret);
+    cr_assert_eq(reduction_finish(ingest_reduction(ingest), 0, N, ret, NULL), STATUS_OK);
 }
 
 static void assert_same(const float *a, const float *b)

@@ -6,12 +6,14 @@
 
 enum { BLOCK = 1 << 18 };
 
+#define OF(samples) (&(const struct contribution){.weight = (samples), .discount = 1})
+
 static struct reduction *mean_of(size_t n_values, uint64_t weight_unit)
 {
     struct choice choice = {.kind = registry_find(&reducers, "mean")};
     struct reduction *reduction = NULL;
     struct error error = ERROR_INIT;
-    cr_assert_eq(reduction_new(&reduction, &choice, n_values, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(reduction_new(&reduction, &choice, n_values, NULL, &error), STATUS_OK, "%s", error.message);
     reduction_reset(reduction, weight_unit);
     return reduction;
 }
@@ -20,14 +22,45 @@ Test(reducer, weighs_by_samples)
 {
     struct reduction *reduction = mean_of(2, 10);
     float a[] = {1, -4}, b[] = {4, 8}, mean[2];
-    cr_assert_eq(reduction_fold(reduction, 0, a, 2, 20, NULL), STATUS_OK);
-    reduction_add_weight(reduction, 20);
-    cr_assert_eq(reduction_fold(reduction, 0, b, 2, 10, NULL), STATUS_OK);
-    reduction_add_weight(reduction, 10);
+    cr_assert_eq(reduction_fold(reduction, 0, a, 2, OF(20), NULL), STATUS_OK);
+    reduction_count(reduction, OF(20));
+    cr_assert_eq(reduction_fold(reduction, 0, b, 2, OF(10), NULL), STATUS_OK);
+    reduction_count(reduction, OF(10));
     cr_assert_eq(reduction_weight(reduction), 30);
-    reduction_finish(reduction, 0, 2, mean);
+    cr_assert_eq(reduction_finish(reduction, 0, 2, mean, NULL), STATUS_OK);
     cr_assert_eq(mean[0], 2.0f);
     cr_assert_eq(mean[1], 0.0f);
+    reduction_free(reduction);
+}
+
+Test(reducer, a_discount_lessens_the_values_and_not_the_total)
+{
+    struct reduction *reduction = mean_of(2, 10);
+    float a[] = {1, -4}, b[] = {4, 8}, mean[2];
+    const struct contribution stale = {.source = 1, .weight = 10, .discount = 0.5};
+    cr_assert_eq(reduction_fold(reduction, 0, a, 2, OF(10), NULL), STATUS_OK);
+    reduction_count(reduction, OF(10));
+    cr_assert_eq(reduction_fold(reduction, 0, b, 2, &stale, NULL), STATUS_OK);
+    reduction_count(reduction, &stale);
+    cr_assert_eq(reduction_n_summaries(reduction), 2);
+    cr_assert_eq(reduction_finish(reduction, 0, 2, mean, NULL), STATUS_OK);
+    cr_assert_eq(mean[0], 1.5f);
+    cr_assert_eq(mean[1], 0.0f);
+    for (double discount = -1; discount <= 2; discount += discount == 0 ? 2 : 1) {
+        const struct contribution wrong = {.weight = 10, .discount = discount};
+        cr_assert_eq(reduction_fold(reduction, 0, b, 2, &wrong, NULL), STATUS_OUT_OF_RANGE);
+    }
+    const struct contribution none = {.weight = 10, .discount = NAN};
+    cr_assert_eq(reduction_fold(reduction, 0, b, 2, &none, NULL), STATUS_OUT_OF_RANGE);
+    reduction_free(reduction);
+}
+
+Test(reducer, has_nothing_to_settle_without_a_summary)
+{
+    struct reduction *reduction = mean_of(2, 10);
+    struct error error = ERROR_INIT;
+    const struct settling settling = {0};
+    cr_assert_eq(reduction_settle(reduction, &settling, &error), STATUS_FAILED_PRECONDITION);
     reduction_free(reduction);
 }
 
@@ -40,14 +73,14 @@ Test(reducer, starts_over_after_a_reset)
         first[i] = 5;
         second[i] = (float)(i % 1000);
     }
-    cr_assert_eq(reduction_fold(reduction, 0, first, n, 1, NULL), STATUS_OK);
-    reduction_add_weight(reduction, 1);
+    cr_assert_eq(reduction_fold(reduction, 0, first, n, OF(1), NULL), STATUS_OK);
+    reduction_count(reduction, OF(1));
     reduction_reset(reduction, 3);
     cr_assert_eq(reduction_weight(reduction), 0);
-    cr_assert_eq(reduction_fold(reduction, 100, second + 100, n - 100, 3, NULL), STATUS_OK);
-    cr_assert_eq(reduction_fold(reduction, 0, second, 100, 3, NULL), STATUS_OK);
-    reduction_add_weight(reduction, 3);
-    reduction_finish(reduction, 0, n, mean);
+    cr_assert_eq(reduction_fold(reduction, 100, second + 100, n - 100, OF(3), NULL), STATUS_OK);
+    cr_assert_eq(reduction_fold(reduction, 0, second, 100, OF(3), NULL), STATUS_OK);
+    reduction_count(reduction, OF(3));
+    cr_assert_eq(reduction_finish(reduction, 0, n, mean, NULL), STATUS_OK);
     cr_assert_eq(memcmp(mean, second, n * sizeof *mean), 0);
     memory_free(first);
     memory_free(second);
@@ -62,13 +95,13 @@ Test(reducer, a_bad_value_in_a_later_block_leaves_the_earlier_ones_alone)
     float *values = memory_floats(n), *mean = memory_floats(n);
     for (size_t i = 0; i < n; i++)
         values[i] = 1;
-    cr_assert_eq(reduction_fold(reduction, 0, values, n, 1, NULL), STATUS_OK);
-    reduction_add_weight(reduction, 1);
+    cr_assert_eq(reduction_fold(reduction, 0, values, n, OF(1), NULL), STATUS_OK);
+    reduction_count(reduction, OF(1));
     values[n - 1] = NAN;
     struct error error = ERROR_INIT;
-    cr_assert_eq(reduction_fold(reduction, 0, values, n, 1, &error), STATUS_INVALID_ARGUMENT);
+    cr_assert_eq(reduction_fold(reduction, 0, values, n, OF(1), &error), STATUS_INVALID_ARGUMENT);
     cr_assert(strstr(error.message, "value 524292 of the summary is 'nan'"), "%s", error.message);
-    reduction_finish(reduction, 0, n, mean);
+    cr_assert_eq(reduction_finish(reduction, 0, n, mean, NULL), STATUS_OK);
     for (size_t i = 0; i < n; i++)
         cr_assert_eq(mean[i], 1.0f);
     memory_free(values);
@@ -81,7 +114,7 @@ Test(reducer, a_huge_value_is_refused_with_what_to_do)
     struct reduction *reduction = mean_of(1, 1);
     struct error error = ERROR_INIT;
     float x = 20000;
-    cr_assert_eq(reduction_fold(reduction, 0, &x, 1, 2, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, 0, &x, 1, OF(2), &error), STATUS_OUT_OF_RANGE);
     cr_assert(strstr(error.message, "'20000', times its weight 2 is not below 32768"), "%s", error.message);
     reduction_free(reduction);
 }
@@ -91,11 +124,12 @@ Test(reducer, impossible_weights_and_ranges_are_refused)
     struct reduction *reduction = mean_of(4, 1);
     float x[4] = {0};
     struct error error = ERROR_INIT;
-    cr_assert_eq(reduction_fold(reduction, 0, x, 4, 0, &error), STATUS_OUT_OF_RANGE);
-    cr_assert_eq(reduction_fold(reduction, 0, x, 4, REDUCTION_WEIGHT_MAX + 1, &error), STATUS_OUT_OF_RANGE);
-    cr_assert_eq(reduction_fold(reduction, 1, x, 4, 1, &error), STATUS_OUT_OF_RANGE);
-    cr_assert_eq(reduction_fold(reduction, 5, x, 0, 1, &error), STATUS_OUT_OF_RANGE);
-    cr_assert_eq(reduction_fold(reduction, SIZE_MAX, x, 4, 1, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, 0, x, 4, OF(0), &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, 0, x, 4, OF(REDUCTION_WEIGHT_MAX + 1), &error),
+                 STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, 1, x, 4, OF(1), &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, 5, x, 0, OF(1), &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, SIZE_MAX, x, 4, OF(1), &error), STATUS_OUT_OF_RANGE);
     reduction_free(reduction);
 }
 
@@ -104,16 +138,16 @@ Test(reducer, more_summaries_than_the_ring_holds_are_refused)
     struct reduction *reduction = mean_of(3, 1);
     float x[3] = {32767.5f, -32767.5f, 1}, mean[3];
     for (int i = 0; i < RING_TERMS_MAX; i++) {
-        cr_assert_eq(reduction_fold(reduction, 0, x, 3, 1, NULL), STATUS_OK);
-        reduction_add_weight(reduction, 1);
+        cr_assert_eq(reduction_fold(reduction, 0, x, 3, OF(1), NULL), STATUS_OK);
+        reduction_count(reduction, OF(1));
     }
     struct error error = ERROR_INIT;
-    cr_assert_eq(reduction_fold(reduction, 0, x, 3, 1, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold(reduction, 0, x, 3, OF(1), &error), STATUS_OUT_OF_RANGE);
     cr_assert(strstr(error.message, "'4096' summaries"), "%s", error.message);
-    reduction_finish(reduction, 0, 3, mean);
+    cr_assert_eq(reduction_finish(reduction, 0, 3, mean, NULL), STATUS_OK);
     cr_assert_eq(memcmp(mean, x, sizeof x), 0);
-    reduction_unfold(reduction, 0, x, 3, 1);
-    cr_assert_eq(reduction_fold(reduction, 0, x, 3, 1, &error), STATUS_OK);
+    reduction_unfold(reduction, 0, x, 3, OF(1));
+    cr_assert_eq(reduction_fold(reduction, 0, x, 3, OF(1), &error), STATUS_OK);
     reduction_free(reduction);
 }
 
@@ -124,12 +158,12 @@ Test(reducer, running_out_of_memory_is_an_error)
         struct reduction *reduction = NULL;
         struct error error = ERROR_INIT;
         memory_fail_after(nth);
-        cr_assert_eq(reduction_new(&reduction, &choice, 1000, &error), STATUS_RESOURCE_EXHAUSTED);
+        cr_assert_eq(reduction_new(&reduction, &choice, 1000, NULL, &error), STATUS_RESOURCE_EXHAUSTED);
         cr_assert_null(reduction);
     }
     memory_fail_after(0);
     struct reduction *reduction = NULL;
     struct error error = ERROR_INIT;
-    cr_assert_eq(reduction_new(&reduction, &choice, 0, &error), STATUS_INVALID_ARGUMENT);
-    cr_assert_eq(reduction_new(&reduction, &choice, SIZE_MAX, &error), STATUS_INVALID_ARGUMENT);
+    cr_assert_eq(reduction_new(&reduction, &choice, 0, NULL, &error), STATUS_INVALID_ARGUMENT);
+    cr_assert_eq(reduction_new(&reduction, &choice, SIZE_MAX, NULL, &error), STATUS_INVALID_ARGUMENT);
 }
