@@ -19,6 +19,7 @@ enum random_purpose {
     RANDOM_CODEC = 9,
     RANDOM_PRIVACY = 10,
     RANDOM_TEST = 11,
+    RANDOM_GRAPH = 20, // the random graphs of gossip
 };
 
 struct random_key {

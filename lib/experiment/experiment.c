@@ -1,6 +1,7 @@
 #include "experiment/experiment.h"
 #include "base/memory.h"
 #include "reduce/ring.h"
+#include "topology/topology.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -112,6 +113,20 @@ static enum status check_algorithm(const struct experiment *experiment, struct e
     return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
 }
 
+static enum status check_topology(const struct experiment *experiment, struct error *error)
+{
+    const struct choice *choice = &experiment->options.collaboration.topology;
+    const struct topology_kind *kind = (const struct topology_kind *)choice->kind;
+    size_t n_learners = (size_t)experiment->options.collaboration.learners;
+    enum status status = STATUS_OK;
+    if (kind->check_learners)
+        status = kind->check_learners(choice->options, n_learners, error);
+    if (status == STATUS_OK && kind->peers != PEERS_NONE)
+        status = error_set(error, STATUS_INVALID_ARGUMENT, "topology '%s' is not served yet; use star",
+                           kind->kind.name);
+    return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
+}
+
 static enum status check(const struct experiment *experiment, struct error *error)
 {
     TRY(check_name(experiment, error));
@@ -120,6 +135,7 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_participation(experiment, error));
     TRY(check_selected(experiment, error));
     TRY(check_stop(experiment, error));
+    TRY(check_topology(experiment, error));
     return check_algorithm(experiment, error);
 }
 

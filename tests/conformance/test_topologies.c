@@ -43,3 +43,13 @@ Test(topologies, through_the_coordinator_give_everyone_the_same_model)
         }
     }
 }
+
+Test(topologies, between_peers_say_how_summaries_travel)
+{
+    for (size_t k = 0; k < topologies.n_kinds; k++) {
+        const struct topology_kind *topology = (const struct topology_kind *)topologies.kinds[k];
+        cr_assert_eq(topology->through_coordinator, topology->peers == PEERS_NONE, "%s", topology->kind.name);
+        if (topology->peers == PEERS_MIX)
+            cr_assert(topology->graph && topology->steps && topology->own_start, "%s", topology->kind.name);
+    }
+}

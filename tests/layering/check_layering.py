@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "summary": ["nn"],
     "reduce": ["summary"],
     "privacy": ["reduce"],
-    "topology": ["base"],
+    "topology": ["config"],
     "algorithm": ["nn", "data", "summary", "reduce", "privacy"],
     "experiment": ["algorithm", "topology"],
     "store": ["summary"],
