@@ -20,11 +20,13 @@ struct upload {
     struct ingest *ingest;
     uint64_t generation;
     struct contribution from;
-    uint64_t received; // bytes
-    float *held;       // [n_values]; NULL: folded as it arrives
-    bool folded;       // something of it is in the reduction
+    uint64_t received;    // bytes
+    uint32_t n_summaries; // of which it is the sum; 0: it is a summary itself
+    size_t value_bytes;
+    void *held;  // [n_values]; NULL: folded as it arrives
+    bool folded; // something of it is in the reduction
     bool finished;
-    uint8_t partial[4]; // the first bytes of a float that a run ended within
+    uint8_t partial[8]; // the first bytes of a value that a run ended within
     struct error fault;
 };
 
@@ -114,15 +116,18 @@ static void unreserve(struct ingest *ingest, size_t bytes)
     pthread_mutex_unlock(&ingest->lock);
 }
 
-enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
-                       struct error *error)
+static enum status begin(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                         uint32_t n_summaries, struct error *error)
 {
-    size_t bytes = ingest->n_values * sizeof(float);
+    size_t value_bytes = n_summaries ? sizeof(int64_t) : sizeof(float),
+           bytes = ingest->n_values * value_bytes;
     struct upload *upload = memory_zalloc(sizeof *upload);
     if (!upload)
         return error_no_memory(error, sizeof *upload);
     upload->ingest = ingest_ref(ingest);
     upload->from = *from;
+    upload->n_summaries = n_summaries;
+    upload->value_bytes = value_bytes;
     if (reserve(ingest, bytes)) {
         upload->held = memory_alloc(bytes);
         if (!upload->held)
@@ -135,13 +140,30 @@ enum status upload_new(struct upload **ret, struct ingest *ingest, const struct 
     return STATUS_OK;
 }
 
+enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                       struct error *error)
+{
+    return begin(ret, ingest, from, 0, error);
+}
+
+enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                            uint32_t n_summaries, struct error *error)
+{
+    return begin(ret, ingest, from, n_summaries, error);
+}
+
+static size_t whole_bytes(const struct upload *upload)
+{
+    return upload->ingest->n_values * upload->value_bytes;
+}
+
 bool upload_free(struct upload *upload)
 {
     if (!upload)
         return false;
     struct ingest *ingest = upload->ingest;
     if (upload->held)
-        unreserve(ingest, ingest->n_values * sizeof(float));
+        unreserve(ingest, whole_bytes(upload));
     pthread_mutex_lock(&ingest->lock);
     bool spoilt = upload->folded && !upload->finished && upload->generation == ingest->generation;
     pthread_mutex_unlock(&ingest->lock);
@@ -153,25 +175,33 @@ bool upload_free(struct upload *upload)
 
 // ---- folding --------------------------------------------------------------------------------------------
 
-enum { TILE_FLOATS = 4096 };
+enum { TILE_BYTES = 16384 };
+
+static enum status fold_aligned(const struct upload *upload, size_t first, const void *values, size_t n,
+                                struct error *error)
+{
+    struct reduction *reduction = upload->ingest->reduction;
+    return upload->n_summaries ? reduction_fold_sums(reduction, first, values, n, upload->n_summaries, error)
+                               : reduction_fold(reduction, first, values, n, &upload->from, error);
+}
 
 static enum status fold(struct upload *upload, size_t first, const uint8_t *run, size_t n,
                         struct error *error)
 {
-    struct reduction *reduction = upload->ingest->reduction;
-    if ((uintptr_t)run % _Alignof(float) == 0)
-        return reduction_fold(reduction, first, (const float *)(const void *)run, n, &upload->from, error);
-    float tile[TILE_FLOATS]; // received slices start anywhere
-    for (size_t at = 0; at < n; at += TILE_FLOATS) {
-        size_t some = n - at < TILE_FLOATS ? n - at : TILE_FLOATS;
-        memcpy(tile, run + at * sizeof(float), some * sizeof(float));
-        TRY(reduction_fold(reduction, first + at, tile, some, &upload->from, error));
+    size_t value_bytes = upload->value_bytes, tile_values = TILE_BYTES / value_bytes;
+    if ((uintptr_t)run % value_bytes == 0)
+        return fold_aligned(upload, first, run, n, error);
+    int64_t tile[TILE_BYTES / sizeof(int64_t)]; // received slices start anywhere
+    for (size_t at = 0; at < n; at += tile_values) {
+        size_t some = n - at < tile_values ? n - at : tile_values;
+        memcpy(tile, run + at * value_bytes, some * value_bytes);
+        TRY(fold_aligned(upload, first + at, tile, some, error));
         upload->folded = true;
     }
     return STATUS_OK;
 }
 
-static enum status fold_whole_floats(struct upload *upload, size_t first, const uint8_t *run, size_t n)
+static enum status fold_whole_values(struct upload *upload, size_t first, const uint8_t *run, size_t n)
 {
     if (n == 0 || !enter(upload)) // void since a reset: dropped
         return STATUS_OK;
@@ -182,27 +212,27 @@ static enum status fold_whole_floats(struct upload *upload, size_t first, const 
     return status;
 }
 
-// Folds a run at any byte: the float that an earlier run began is finished first, the one that this run
+// Folds a run at any byte: the value that an earlier run began is finished first, the one that this run
 // begins is kept.
 static bool fold_run(struct upload *upload, const uint8_t *run, size_t bytes)
 {
-    size_t begun = upload->received % sizeof(float);
+    size_t value_bytes = upload->value_bytes, begun = upload->received % value_bytes;
     if (begun) {
-        size_t missing = sizeof(float) - begun < bytes ? sizeof(float) - begun : bytes;
+        size_t missing = value_bytes - begun < bytes ? value_bytes - begun : bytes;
         memcpy(upload->partial + begun, run, missing);
         upload->received += missing;
         run += missing;
         bytes -= missing;
-        if (upload->received % sizeof(float) == 0 &&
-            fold_whole_floats(upload, upload->received / sizeof(float) - 1, upload->partial, 1) != STATUS_OK)
+        if (upload->received % value_bytes == 0 &&
+            fold_whole_values(upload, upload->received / value_bytes - 1, upload->partial, 1) != STATUS_OK)
             return false;
         if (bytes == 0)
             return true;
     }
-    size_t n = bytes / sizeof(float), rest = bytes % sizeof(float);
-    if (fold_whole_floats(upload, upload->received / sizeof(float), run, n) != STATUS_OK)
+    size_t n = bytes / value_bytes, rest = bytes % value_bytes;
+    if (fold_whole_values(upload, upload->received / value_bytes, run, n) != STATUS_OK)
         return false;
-    memcpy(upload->partial, run + n * sizeof(float), rest);
+    memcpy(upload->partial, run + n * value_bytes, rest);
     upload->received += bytes;
     return true;
 }
@@ -210,7 +240,7 @@ static bool fold_run(struct upload *upload, const uint8_t *run, size_t bytes)
 bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
 {
     struct upload *upload = user;
-    size_t whole = upload->ingest->n_values * sizeof(float);
+    size_t whole = whole_bytes(upload);
     if (upload->fault.status != STATUS_OK)
         return false;
     if (offset != upload->received) {
@@ -246,18 +276,20 @@ const struct error *upload_fault(const struct upload *upload)
 enum status upload_finish(struct upload *upload, struct error *error)
 {
     struct ingest *ingest = upload->ingest;
-    size_t whole = ingest->n_values * sizeof(float);
+    size_t whole = whole_bytes(upload);
     if (upload->received != whole)
         return error_set(error, STATUS_DATA_LOSS, "only %llu of %zu bytes came; send the summary again",
                          (unsigned long long)upload->received, whole);
     if (!enter(upload))
         return error_set(error, STATUS_ABORTED,
                          "the round's collection was started over; send the summary again");
-    enum status status = upload->held ? reduction_fold(ingest->reduction, 0, upload->held, ingest->n_values,
-                                                       &upload->from, error)
-                                      : STATUS_OK;
+    enum status status =
+        upload->held ? fold_aligned(upload, 0, upload->held, ingest->n_values, error) : STATUS_OK;
     if (status == STATUS_OK) {
-        reduction_count(ingest->reduction, &upload->from);
+        if (upload->n_summaries)
+            reduction_count_sums(ingest->reduction, upload->n_summaries, upload->from.weight);
+        else
+            reduction_count(ingest->reduction, &upload->from);
         upload->finished = true;
     }
     leave(ingest);

@@ -28,11 +28,15 @@ struct reduction *ingest_reduction(struct ingest *ingest);
 // memory.
 enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                        struct error *error);
+// The same for a relay's partial sum of `n_summaries`, `from` telling of them together: its bytes are
+// little-endian int64, the ring's own sums. The reducer must have sums.
+enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                            uint32_t n_summaries, struct error *error);
 // Gives the upload up; true when parts of it are in the reduction, which is spoilt by that (unless reset
 // since).
 bool upload_free(struct upload *upload);
 
-// Takes the next `bytes` bytes of little-endian float32 at byte `offset`, as a callback of
+// Takes the next `bytes` bytes of little-endian values at byte `offset`, as a callback of
 // rpc_message_decode_chunk. False after a fault, which upload_fault tells: bytes out of order, too many, or
 // values that the reduction refuses.
 bool upload_take(void *upload, uint64_t offset, const uint8_t *run, size_t bytes);

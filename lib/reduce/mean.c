@@ -62,6 +62,12 @@ static void mean_reset(void *state, size_t offset, size_t n)
     memset(mean->sums + offset, 0, n * sizeof *mean->sums);
 }
 
+static int64_t *mean_sums(void *state)
+{
+    struct mean *mean = state;
+    return mean->sums;
+}
+
 const struct reducer_kind reducer_mean = {
     .kind = {.name = "mean", .help = "The mean weighted by samples, the same bytes in any order of arrival"},
     .streams = true,
@@ -70,4 +76,5 @@ const struct reducer_kind reducer_mean = {
     .finish = mean_finish,
     .reset = mean_reset,
     .close = mean_close,
+    .sums = mean_sums,
 };

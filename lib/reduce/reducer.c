@@ -223,3 +223,74 @@ enum status reduction_finish(const struct reduction *reduction, size_t offset, s
     reduction->kind->finish(reduction->state, offset, n, total, ret);
     return STATUS_OK;
 }
+
+// ---- partial sums ---------------------------------------------------------------------------------------
+
+const int64_t *reduction_sums(struct reduction *reduction)
+{
+    assert(reduction_n_summaries(reduction) > 0);
+    return reduction->kind->sums(reduction->state);
+}
+
+static void unfold_sums(struct reduction *reduction, size_t offset, const int64_t *sums, size_t n,
+                        uint32_t n_summaries)
+{
+    for (size_t done = 0; done < n;) {
+        struct piece piece = piece_at(reduction, offset + done, n - done);
+        pthread_mutex_lock(&piece.block->lock);
+        ring_take(reduction->kind->sums(reduction->state) + piece.offset, sums + done, piece.n);
+        piece.block->n_folded -= piece.n * n_summaries;
+        pthread_mutex_unlock(&piece.block->lock);
+        done += piece.n;
+    }
+}
+
+static enum status fold_sums_piece(struct reduction *reduction, const struct piece *piece,
+                                   const int64_t *sums, uint32_t n_summaries, struct error *error)
+{
+    struct block *block = piece->block;
+    enum status status = STATUS_OK;
+    pthread_mutex_lock(&block->lock);
+    freshen(reduction, block);
+    if (piece->n * (size_t)n_summaries > piece->room - block->n_folded)
+        status = error_set(error, STATUS_OUT_OF_RANGE,
+                           "the round has no room for '%u' more summaries: select fewer learners a round",
+                           n_summaries);
+    else if (!ring_add(reduction->kind->sums(reduction->state) + piece->offset, sums, piece->n, n_summaries))
+        status = error_set(error, STATUS_OUT_OF_RANGE,
+                           "the partial sum is larger at values from %zu than '%u' summaries make it: the "
+                           "relay that sent it is broken",
+                           piece->offset, n_summaries);
+    else
+        block->n_folded += piece->n * n_summaries;
+    pthread_mutex_unlock(&block->lock);
+    return status;
+}
+
+enum status reduction_fold_sums(struct reduction *reduction, size_t offset, const int64_t *sums, size_t n,
+                                uint32_t n_summaries, struct error *error)
+{
+    if (n_summaries == 0 || n_summaries > RING_TERMS_MAX)
+        return error_set(error, STATUS_OUT_OF_RANGE, "a partial sum of '%u' summaries: it must be of 1 to %d",
+                         n_summaries, RING_TERMS_MAX);
+    if (offset > reduction->n_values || n > reduction->n_values - offset)
+        return error_set(error, STATUS_OUT_OF_RANGE,
+                         "'%zu' values from %zu do not fit a summary of %zu: send the round's own layout", n,
+                         offset, reduction->n_values);
+    for (size_t done = 0; done < n;) {
+        struct piece piece = piece_at(reduction, offset + done, n - done);
+        enum status status = fold_sums_piece(reduction, &piece, sums + done, n_summaries, error);
+        if (status != STATUS_OK) {
+            unfold_sums(reduction, offset, sums, done, n_summaries);
+            return status;
+        }
+        done += piece.n;
+    }
+    return STATUS_OK;
+}
+
+void reduction_count_sums(struct reduction *reduction, uint32_t n_summaries, uint64_t weight)
+{
+    atomic_fetch_add(&reduction->weight, weight);
+    atomic_fetch_add(&reduction->n_summaries, n_summaries);
+}

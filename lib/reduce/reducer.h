@@ -56,6 +56,9 @@ struct reducer_kind {
     // Makes values [n] from `offset` as if nothing had been folded; under the range's lock.
     void (*reset)(void *state, size_t offset, size_t n);
     void (*close)(void *state);
+    // The ring's sums [n_values] that everything comes from, when a reduction of partial sums is that of all
+    // summaries, as relays need. NULL: it is not so.
+    int64_t *(*sums)(void *state);
 };
 
 extern const struct registry reducers;
@@ -81,6 +84,20 @@ void reduction_unfold(struct reduction *reduction, size_t offset, const float *v
                       const struct contribution *from);
 // Says that a whole summary has been folded. From any thread.
 void reduction_count(struct reduction *reduction, const struct contribution *from);
+// ---- partial sums: what a relay has folded, for another reduction of the same weight unit ---------------
+
+// The sums [n_values] of the whole summaries that were counted; at least one was. They change with folds and
+// resets. Only where the reducer has sums.
+const int64_t *reduction_sums(struct reduction *reduction);
+// Adds sums [n] from `offset` of a partial sum of `n_summaries`. All or nothing: OUT_OF_RANGE when a sum is
+// larger than so many summaries can make it, or when it is too many. From any thread, as reduction_fold.
+enum status reduction_fold_sums(struct reduction *reduction, size_t offset, const int64_t *sums, size_t n,
+                                uint32_t n_summaries, struct error *error);
+// Says that a whole partial sum has been folded, behind which are `weight` samples.
+void reduction_count_sums(struct reduction *reduction, uint32_t n_summaries, uint64_t weight);
+
+// ---- the end of the collection --------------------------------------------------------------------------
+
 // The number of whole summaries, and the sum of their weights in samples.
 size_t reduction_n_summaries(const struct reduction *reduction);
 uint64_t reduction_weight(const struct reduction *reduction);

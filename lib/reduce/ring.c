@@ -53,6 +53,33 @@ enum ring_fault ring_check(const float *x, size_t n, double scale, size_t *ret_i
     return RING_FINE;
 }
 
+// Sums that are too large count as zero, as bad terms do above.
+KERNEL
+static int64_t add(int64_t *restrict sum, const int64_t *restrict x, size_t n, int64_t limit, int64_t sign)
+{
+    int64_t bad = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t fine = x[i] <= limit && x[i] >= -limit ? -1 : 0;
+        sum[i] += ((x[i] & fine) ^ sign) - sign;
+        bad |= ~fine;
+    }
+    return bad;
+}
+
+bool ring_add(int64_t *restrict sum, const int64_t *restrict x, size_t n, uint32_t n_terms)
+{
+    int64_t limit = (int64_t)n_terms * ((INT64_C(1) << (RING_FRACTION_BITS + RING_TERM_BITS)) - 1);
+    if (add(sum, x, n, limit, 0) == 0)
+        return true;
+    add(sum, x, n, limit, -1);
+    return false;
+}
+
+void ring_take(int64_t *restrict sum, const int64_t *restrict x, size_t n)
+{
+    add(sum, x, n, INT64_MAX, -1);
+}
+
 KERNEL
 void ring_mean(float *restrict mean, const int64_t *restrict sum, size_t n, double total)
 {

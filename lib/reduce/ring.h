@@ -21,5 +21,10 @@ bool ring_fold(int64_t *restrict sum, const float *restrict x, size_t n, double 
 enum ring_fault { RING_FINE, RING_NOT_FINITE, RING_OUT_OF_RANGE };
 enum ring_fault ring_check(const float *x, size_t n, double scale, size_t *ret_index);
 
+// sum[i] += x[i], where x holds the sums of `n_terms` folds, as another ring's. False when one is larger in
+// size than so many terms can be: then `sum` is as it was. ring_take takes such an addition back.
+bool ring_add(int64_t *restrict sum, const int64_t *restrict x, size_t n, uint32_t n_terms);
+void ring_take(int64_t *restrict sum, const int64_t *restrict x, size_t n);
+
 // mean[i] = sum[i] * 2^-36 / total, in double, rounded once to float.
 void ring_mean(float *restrict mean, const int64_t *restrict sum, size_t n, double total);

@@ -170,6 +170,64 @@ Test(ingest, a_held_summary_cut_short_spoils_nothing)
     ingest_unref(ingest);
 }
 
+// Two learners' summaries come as a relay's partial sum, the third by itself.
+static void submit_sums(struct ingest *relay, struct ingest *ingest, size_t step)
+{
+    static int64_t sums[N];
+    struct error error = ERROR_INIT;
+    struct upload *upload = NULL;
+    const struct contribution from = {.weight = 11, .discount = 1};
+    submit(relay, 0, 5, 4096);
+    submit(relay, 1, 6, 4096);
+    memcpy(sums, reduction_sums(ingest_reduction(relay)), sizeof sums);
+    cr_assert_eq(upload_new_sums(&upload, ingest, &from, 2, NULL), STATUS_OK);
+    for (size_t at = 0; at < sizeof sums; at += step) {
+        size_t n = sizeof sums - at < step ? sizeof sums - at : step;
+        cr_assert(upload_take(upload, at, (const uint8_t *)sums + at, n));
+    }
+    cr_assert_eq(upload_finish(upload, &error), STATUS_OK, "%s", error.message);
+    cr_assert_not(upload_free(upload));
+}
+
+Test(ingest, a_partial_sum_counts_as_its_summaries)
+{
+    expect_of_three();
+    static const size_t buffers[] = {HELD, STREAMED}, steps[] = {1, 3, 4, 8, 4099, 65535};
+    for (size_t i = 0; i < ARRAY_SIZE(buffers) * ARRAY_SIZE(steps); i++) {
+        struct ingest *relay = open_ingest(HELD), *ingest = open_ingest(buffers[i % 2]);
+        submit_sums(relay, ingest, steps[i / 2]);
+        submit(ingest, 2, 7, 4096);
+        cr_assert_eq(reduction_n_summaries(ingest_reduction(ingest)), 3);
+        finish(ingest, found);
+        assert_same(expected, found);
+        ingest_unref(relay);
+        ingest_unref(ingest);
+    }
+}
+
+Test(ingest, a_partial_sum_that_is_unfit_or_cut_short_leaves_nothing_behind_when_held)
+{
+    static int64_t sums[N];
+    expect_of_three();
+    struct ingest *ingest = open_ingest(HELD);
+    struct error error = ERROR_INIT;
+    struct upload *upload = NULL;
+    const struct contribution from = {.weight = 11, .discount = 1};
+    sums[N - 1] = INT64_MAX;
+    for (uint32_t learner = 0; learner < 3; learner++)
+        submit(ingest, learner, 5 + learner, 4096);
+    cr_assert_eq(upload_new_sums(&upload, ingest, &from, 2, NULL), STATUS_OK);
+    cr_assert(upload_take(upload, 0, (const uint8_t *)sums, sizeof sums));
+    cr_assert_eq(upload_finish(upload, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_not(upload_free(upload), "nothing is spoilt");
+    cr_assert_eq(upload_new_sums(&upload, ingest, &from, 2, NULL), STATUS_OK);
+    cr_assert(upload_take(upload, 0, (const uint8_t *)sums, 801));
+    cr_assert_not(upload_free(upload), "nothing is spoilt");
+    finish(ingest, found);
+    assert_same(expected, found);
+    ingest_unref(ingest);
+}
+
 Test(ingest, gaps_repetitions_and_excess_are_refused)
 {
     struct ingest *ingest = open_ingest(HELD);

@@ -4,6 +4,8 @@
 #define ring_fold          NAME(ring_fold, CLONE)
 #define ring_mean          NAME(ring_mean, CLONE)
 #define ring_check         NAME(ring_check, CLONE)
+#define ring_add           NAME(ring_add, CLONE)
+#define ring_take          NAME(ring_take, CLONE)
 #ifndef COHORT_SANITIZE
 #define COHORT_SANITIZE // one version a function
 #endif

@@ -167,3 +167,68 @@ Test(reducer, running_out_of_memory_is_an_error)
     cr_assert_eq(reduction_new(&reduction, &choice, 0, NULL, &error), STATUS_INVALID_ARGUMENT);
     cr_assert_eq(reduction_new(&reduction, &choice, SIZE_MAX, NULL, &error), STATUS_INVALID_ARGUMENT);
 }
+
+// ---- partial sums ---------------------------------------------------------------------------------------
+
+enum { WIDE = 2 * BLOCK + 3 };
+
+static float wide(size_t i, uint32_t learner)
+{
+    return (float)((i * 7 + learner * 13) % 1009) / 257 - 1.5f;
+}
+
+static void fold_wide(struct reduction *reduction, uint32_t learner)
+{
+    float *values = memory_floats(WIDE);
+    for (size_t i = 0; i < WIDE; i++)
+        values[i] = wide(i, learner);
+    cr_assert_eq(reduction_fold(reduction, 0, values, WIDE, OF(learner + 3), NULL), STATUS_OK);
+    reduction_count(reduction, OF(learner + 3));
+    memory_free(values);
+}
+
+Test(reducer, a_reduction_of_partial_sums_is_that_of_all_summaries)
+{
+    struct reduction *all = mean_of(WIDE, 10), *root = mean_of(WIDE, 10), *relay = mean_of(WIDE, 10);
+    float *expected = memory_floats(WIDE), *found = memory_floats(WIDE);
+    for (uint32_t learner = 0; learner < 5; learner++) {
+        fold_wide(all, learner);
+        fold_wide(learner < 2 ? root : relay, learner);
+    }
+    cr_assert_eq(reduction_fold_sums(root, 0, reduction_sums(relay), WIDE, 3, NULL), STATUS_OK);
+    reduction_count_sums(root, 3, reduction_weight(relay));
+    cr_assert_eq(reduction_n_summaries(root), 5);
+    cr_assert_eq(reduction_weight(root), reduction_weight(all));
+    cr_assert_eq(reduction_finish(all, 0, WIDE, expected, NULL), STATUS_OK);
+    cr_assert_eq(reduction_finish(root, 0, WIDE, found, NULL), STATUS_OK);
+    cr_assert_eq(memcmp(found, expected, WIDE * sizeof *found), 0);
+    memory_free(expected);
+    memory_free(found);
+    reduction_free(all);
+    reduction_free(root);
+    reduction_free(relay);
+}
+
+Test(reducer, a_partial_sum_that_is_too_large_or_too_many_leaves_no_trace)
+{
+    struct reduction *reduction = mean_of(WIDE, 10), *same = mean_of(WIDE, 10);
+    int64_t *sums = (int64_t *)(void *)memory_floats(2 * WIDE);
+    struct error error = ERROR_INIT;
+    fold_wide(reduction, 1);
+    fold_wide(same, 1);
+    for (size_t i = 0; i < WIDE; i++)
+        sums[i] = (int64_t)i;
+    sums[WIDE - 1] = INT64_C(1) << 53; // in the last block: the others are taken back
+    cr_assert_eq(reduction_fold_sums(reduction, 0, sums, WIDE, 2, &error), STATUS_OUT_OF_RANGE);
+    cr_assert(strstr(error.message, "relay"), "%s", error.message);
+    sums[WIDE - 1] = 0;
+    cr_assert_eq(reduction_fold_sums(reduction, 0, sums, WIDE, RING_TERMS_MAX, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold_sums(reduction, 0, sums, WIDE, 0, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(reduction_fold_sums(reduction, 1, sums, WIDE, 1, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_eq(memcmp(reduction_sums(reduction), reduction_sums(same), WIDE * sizeof *sums), 0);
+    cr_assert_eq(reduction_fold_sums(reduction, 0, sums, WIDE, RING_TERMS_MAX - 1, &error), STATUS_OK,
+                 "room was lost: %s", error.message);
+    memory_free(sums);
+    reduction_free(reduction);
+    reduction_free(same);
+}

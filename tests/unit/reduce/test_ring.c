@@ -115,6 +115,37 @@ Test(ring, every_version_folds_hard_cases_as_rint_does)
         }
 }
 
+Test(ring, sums_of_rings_add_up_to_the_ring_of_all)
+{
+    static float values[N_RANDOM + ARRAY_SIZE(hard)];
+    static int64_t all[ARRAY_SIZE(values)], left[ARRAY_SIZE(values)], right[ARRAY_SIZE(values)];
+    size_t n = make_values(values);
+    cr_assert(ring_fold(left, values, n, 0.25) && ring_fold(all, values, n, 0.25));
+    cr_assert(ring_fold(left, values, n, -1) && ring_fold(all, values, n, -1));
+    cr_assert(ring_fold(right, values, n, 1.0 / 3) && ring_fold(all, values, n, 1.0 / 3));
+    cr_assert(ring_add(left, right, n, 1));
+    cr_assert_eq(memcmp(left, all, sizeof all), 0);
+    ring_take(left, right, n);
+    cr_assert(ring_fold(left, values, n, 1) && ring_fold(left, values, n, -0.25));
+    for (size_t i = 0; i < n; i++)
+        cr_assert_eq(left[i], 0);
+}
+
+Test(ring, a_sum_that_so_many_terms_cannot_make_leaves_no_trace)
+{
+    const int64_t most = (INT64_C(1) << 51) - 1;
+    const int64_t too_large[] = {most + 1, -most - 1, INT64_MAX, INT64_MIN};
+    int64_t sum[3] = {5, -6, 7}, as_it_was[3] = {5, -6, 7};
+    for (size_t i = 0; i < ARRAY_SIZE(too_large); i++) {
+        cr_assert_not(ring_add(sum, (int64_t[]){1, too_large[i], most}, 3, 1));
+        cr_assert_eq(memcmp(sum, as_it_was, sizeof sum), 0);
+    }
+    cr_assert(ring_add(sum, (int64_t[]){2 * most, -2 * most, 0}, 3, 2));
+    cr_assert_eq(sum[0], 2 * most + 5);
+    cr_assert_eq(sum[1], -2 * most - 6);
+    cr_assert(ring_add((int64_t[]){0}, (int64_t[]){RING_TERMS_MAX * most}, 1, RING_TERMS_MAX));
+}
+
 Test(ring, every_version_divides_alike)
 {
     static int64_t sum[N_RANDOM];
