@@ -224,7 +224,7 @@ struct download {
 
 static enum status describe_tensors(const struct job *job, struct download *download, struct error *error)
 {
-    const struct layout *layout = model_layout(job->model);
+    const struct layout *layout = &job->layout;
     cohort_v1_Tensor *tensors = arena_array(&download->arena, layout->n_tensors, sizeof *tensors);
     if (!tensors)
         return error_no_memory(error, layout->n_tensors * sizeof *tensors);

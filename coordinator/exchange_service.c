@@ -178,7 +178,7 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
     fetch->job = job;
     snprintf(ret_header->experiment_id, sizeof ret_header->experiment_id, "%s", job->id);
     ret_header->round = version->round;
-    ret_header->bytes = version->n_values * sizeof(float);
+    ret_header->bytes = version->n_shared * sizeof(float);
     ret_header->sha256.size = SHA256_BYTES;
     memcpy(ret_header->sha256.bytes, version->sha256, SHA256_BYTES);
     return sender_of_version(&fetch->sender, version, false, request->offset, error);

@@ -213,6 +213,7 @@ struct job *job_free(struct job *job)
     version_unref(job->current);
     version_unref(job->evaluating);
     workspace_free(job->test.workspace);
+    layout_release(&job->layout);
     model_free(job->model);
     dataset_release(&job->test.dataset);
     bytes_release(&job->yaml);

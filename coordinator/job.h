@@ -56,6 +56,8 @@ struct job {
     bool preparing;
     cohort_v1_DataSignature data;
     struct model *model;
+    struct algorithm_plan plan;
+    struct layout layout;    // of the current version's model
     struct version *current; // last committed, or the initial one
     struct ingest *ingest;   // NULL once the experiment is over
     struct test_data test;

@@ -47,10 +47,10 @@ static enum status check_size(const struct job *job, const struct member *member
                               const cohort_v1_SummaryHeader *header, cohort_v1_Reason *ret_reason,
                               struct error *error)
 {
-    size_t n = job->current->n_values;
+    size_t n = plan_summary_values(&job->plan);
     if (header->n_values != n || header->bytes != n * sizeof(float))
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
-                         "a summary of %llu values in %llu bytes; this experiment's model has %zu",
+                         "a summary of %llu values in %llu bytes; this experiment's have %zu",
                          (unsigned long long)header->n_values, (unsigned long long)header->bytes, n);
     if (strcmp(header->codec, job->experiment.options.collaboration.codec.kind->name) != 0)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),

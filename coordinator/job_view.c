@@ -38,7 +38,7 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
     ret->rounds = (uint32_t)job->experiment.options.collaboration.rounds;
     ret->learners = job->n_slots;
     ret->learners_ready = round_n_ready(job->round);
-    ret->model_parameters = job->current ? job->current->n_values : 0;
+    ret->model_parameters = job->current ? job->current->n_model : 0;
     if (job->current)
         sha256_hex(job->current->sha256, ret->model_sha256);
     ret->bytes_up = job->bytes_up;

@@ -1,4 +1,5 @@
 // What an experiment does in the pool, outside of the lock: make the model, commit a round, evaluate.
+#include "algorithm/commit.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -15,8 +16,7 @@
 #define JOB_OF(work, member) ((struct job *)(void *)((char *)(work)-offsetof(struct job, member)))
 
 enum {
-    RANGE_VALUES = 1 << 18, // reduced and re-updated by a thread at a time
-    TILE_VALUES = 1 << 12,
+    RANGE_VALUES = 1 << 18,    // reduced and re-updated by a thread at a time
     IN_PLACE_VALUES = 4 << 20, // larger models are replaced in place when nobody reads them
     EVALUATION_BATCH = 256,
 };
@@ -34,6 +34,8 @@ static struct shape shape_of(const cohort_v1_DataSignature *data)
 // What preparing makes, outside of the lock; the job takes it over whole or not at all.
 struct prepared {
     struct model *model;
+    struct algorithm_plan plan;
+    struct layout layout;
     struct version *first;
     struct ingest *ingest;
     struct test_data test;
@@ -45,13 +47,15 @@ static void prepared_release(struct prepared *prepared)
     dataset_release(&prepared->test.dataset);
     ingest_unref(prepared->ingest);
     version_unref(prepared->first);
+    layout_release(&prepared->layout);
     model_free(prepared->model);
 }
 
 static enum status load_test(const struct job *job, struct prepared *ret, struct error *error)
 {
     const struct experiment_options *options = &job->experiment.options;
-    if (!options->has_data || !options->data.has_test || !job->coordinator->options->read_data)
+    if (!options->has_data || !options->data.has_test || !job->coordinator->options->read_data ||
+        ret->plan.shares != SHARES_MODEL)
         return STATUS_OK;
     struct source *train = NULL, *test = NULL;
     TRY(source_open(&train, &options->data.format, &options->data.train, NULL, error));
@@ -70,35 +74,79 @@ static enum status load_test(const struct job *job, struct prepared *ret, struct
     return status;
 }
 
-static enum status first_weights(const struct job *job, struct prepared *ret, struct error *error)
+static const struct algorithm_kind *algorithm_of(const struct job *job)
+{
+    return (const struct algorithm_kind *)(const void *)job->experiment.options.collaboration.algorithm.kind;
+}
+
+static struct algorithm_setting setting_of(const struct job *job, const struct model *model)
 {
     const struct experiment_options *options = &job->experiment.options;
-    const struct layout *layout = model_layout(ret->model);
-    TRY(version_new(&ret->first, layout, error));
-    if (!options->model.weights)
-        model_init(ret->model, (uint64_t)options->seed, ret->first->values);
-    else if (!job->coordinator->options->read_data)
+    return (struct algorithm_setting){
+        .options = options->collaboration.algorithm.options,
+        .training = &options->training,
+        .model = model,
+        .seed = (uint64_t)options->seed,
+        .n_learners = (uint32_t)options->collaboration.learners,
+        .rounds = (uint32_t)options->collaboration.rounds,
+    };
+}
+
+// Into `values` [n_parameters of the model].
+static enum status initial_weights(const struct job *job, const struct model *model, float *values,
+                                   struct error *error)
+{
+    const struct experiment_options *options = &job->experiment.options;
+    if (!options->model.weights) {
+        model_init(model, (uint64_t)options->seed, values);
+        return STATUS_OK;
+    }
+    if (!job->coordinator->options->read_data)
         return error_set(
             error, STATUS_PERMISSION_DENIED,
             "model.weights names a file, but this coordinator reads none; set read_data: true in its "
             "configuration");
-    else
-        TRY(safetensors_load(options->model.weights, layout, ret->first->values, error));
+    return safetensors_load(options->model.weights, model_layout(model), values, error);
+}
+
+static enum status first_prefix(const struct job *job, struct prepared *ret, struct error *error)
+{
+    size_t n_parameters = model_layout(ret->model)->n_parameters;
+    cleanup_free float *all = memory_floats(n_parameters);
+    if (!all)
+        return error_no_memory(error, n_parameters * sizeof *all);
+    TRY(initial_weights(job, ret->model, all, error));
+    memcpy(ret->first->values, all, ret->plan.n_values * sizeof *all);
+    return STATUS_OK;
+}
+
+static enum status first_values(const struct job *job, struct prepared *ret, struct error *error)
+{
+    const struct algorithm_setting setting = setting_of(job, ret->model);
+    TRY(plan_layout(&ret->plan, ret->model, &ret->layout, error));
+    TRY(version_new(&ret->first, &ret->layout, plan_shared_values(&ret->plan), plan_kept_values(&ret->plan),
+                    error));
+    if (ret->plan.shares == SHARES_MODEL)
+        TRY(initial_weights(job, ret->model, ret->first->values, error));
+    else if (ret->plan.shares == SHARES_PREFIX)
+        TRY(first_prefix(job, ret, error));
+    if (algorithm_of(job)->begin)
+        algorithm_of(job)->begin(&setting, &ret->plan, ret->first->values);
     return version_hash(ret->first, ret->first->sha256, error);
 }
 
 // The first learner's data decide the model's size: not without bounds.
-static enum status check_size(const struct job *job, const struct model *model, struct error *error)
+static enum status check_size(const struct job *job, const struct algorithm_plan *plan, struct error *error)
 {
-    uint64_t bytes = model_layout(model)->n_parameters * sizeof(float);
+    uint64_t bytes = plan_kept_values(plan) * sizeof(float), sent = plan_summary_values(plan) * sizeof(float);
     uint64_t most = (uint64_t)job->coordinator->options->max_model_bytes;
-    if (bytes <= most)
+    if (bytes <= most && sent <= most)
         return STATUS_OK;
     return error_set(
         error, STATUS_RESOURCE_EXHAUSTED,
-        "the model has %llu bytes of parameters, more than the %llu of limits.model; raise it in "
-        "the coordinator's configuration, or make the model smaller",
-        (unsigned long long)bytes, (unsigned long long)most);
+        "the model has %llu bytes of parameters, with what its algorithm keeps beside them, more than the "
+        "%llu of limits.model; raise it in the coordinator's configuration, or make the model smaller",
+        (unsigned long long)(bytes > sent ? bytes : sent), (unsigned long long)most);
 }
 
 static enum status make_folder(const struct job *job, struct error *error)
@@ -115,19 +163,23 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
     struct shape shape = shape_of(&job->data);
     TRY(experiment_model(&job->experiment, &shape, (size_t)job->data.n_outputs,
                          job->data.target_values ? TARGET_VALUES : TARGET_CLASS, &ret->model, error));
-    TRY(check_size(job, ret->model, error));
-    TRY(first_weights(job, ret, error));
+    const struct algorithm_setting setting = setting_of(job, ret->model);
+    TRY(algorithm_plan(algorithm_of(job), &setting, &ret->plan, error));
+    TRY(check_size(job, &ret->plan, error));
+    TRY(first_values(job, ret, error));
     TRY(make_folder(job, error));
     const struct reduction_room room = {.memory_bytes = (size_t)job->coordinator->options->buffer_bytes,
                                         .folder = job->coordinator->options->state_folder};
-    TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer, ret->first->n_values, &room,
-                   error));
+    TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer,
+                   plan_summary_values(&ret->plan), &room, error));
     return load_test(job, ret, error);
 }
 
 static void install_prepared(struct job *job, const struct prepared *prepared)
 {
     job->model = prepared->model;
+    job->plan = prepared->plan;
+    job->layout = prepared->layout;
     job->current = prepared->first;
     job->ingest = prepared->ingest;
     job->test = prepared->test;
@@ -161,54 +213,28 @@ void job_start_prepare(struct job *job)
 
 // ---- committing -----------------------------------------------------------------------------------------
 
-struct reupdate_work {
-    struct job *job;
-    const struct algorithm_kind *algorithm;
-    struct reupdate_step step;
-    pthread_mutex_t lock; // guards the error, which is the first
-    struct error error;
-};
-
-// By tiles that stay in the cache; `current` may be what is being overwritten.
-static void reupdate_range(void *user, size_t first, size_t n)
-{
-    struct reupdate_work *work = user;
-    const struct reduction *reduction = ingest_reduction(work->job->reducing);
-    float tile[TILE_VALUES];
-    for (size_t at = first; at < first + n; at += TILE_VALUES) {
-        size_t some = first + n - at < TILE_VALUES ? first + n - at : TILE_VALUES;
-        struct error error = ERROR_INIT;
-        if (reduction_finish(reduction, at, some, tile, &error) != STATUS_OK) {
-            pthread_mutex_lock(&work->lock);
-            if (work->error.status == STATUS_OK)
-                work->error = error;
-            pthread_mutex_unlock(&work->lock);
-            return;
-        }
-        work->algorithm->reupdate(&work->step, at, some, work->job->current->values + at, tile);
-        memcpy(work->job->committing->values + at, tile, some * sizeof *tile);
-    }
-}
-
 static enum status reduce(struct job *job, uint32_t number, struct error *error)
 {
     const struct experiment_options *options = &job->experiment.options;
-    struct reupdate_work work = {
-        .job = job,
-        .algorithm = (const struct algorithm_kind *)(const void *)options->collaboration.algorithm.kind,
+    struct commit commit = {
+        .kind = algorithm_of(job),
         .step = {.options = options->collaboration.algorithm.options,
                  .training = &options->training,
+                 .plan = &job->plan,
                  .round = number,
-                 .rounds = (uint32_t)options->collaboration.rounds},
-        .lock = PTHREAD_MUTEX_INITIALIZER,
+                 .rounds = (uint32_t)options->collaboration.rounds,
+                 .n_summaries = job->n_committed_summaries,
+                 .n_learners = job->n_slots},
+        .reduction = ingest_reduction(job->reducing),
+        .current = job->current->values,
+        .next = job->committing->values,
     };
-    const struct settling settling = {.pool = job->coordinator->pool};
-    TRY(reduction_settle(ingest_reduction(job->reducing), &settling, error));
-    pool_for(job->coordinator->pool, job->current->n_values, RANGE_VALUES, reupdate_range, &work);
-    pthread_mutex_destroy(&work.lock);
-    if (work.error.status != STATUS_OK && error)
-        *error = work.error;
-    return work.error.status;
+    TRY(commit_open(&commit, job->coordinator->pool, error));
+    if (commit_is_whole(&commit))
+        commit_whole(&commit);
+    else
+        pool_for(job->coordinator->pool, job->plan.n_values, RANGE_VALUES, commit_range, &commit);
+    return commit_close(&commit, error);
 }
 
 static enum status store(const struct job *job, uint32_t number, struct error *error)
@@ -216,7 +242,7 @@ static enum status store(const struct job *job, uint32_t number, struct error *e
     cleanup_free char *path = job_model_path(job, number);
     if (!path)
         return STATUS_OK;
-    TRY(safetensors_write(path, model_layout(job->model), job->committing->values, true, NULL, error));
+    TRY(safetensors_write(path, &job->layout, job->committing->values, true, NULL, error));
     int64_t keep = job->coordinator->options->keep_models;
     if (keep && number > (uint64_t)keep) {
         cleanup_free char *old = job_model_path(job, number - (uint32_t)keep);
@@ -231,12 +257,14 @@ static enum status choose_place(struct job *job, struct error *error)
 {
     struct coordinator *coordinator = job->coordinator;
     pthread_mutex_lock(&coordinator->lock);
-    job->in_place = job->current->n_values > IN_PLACE_VALUES && version_unshared(job->current);
+    job->in_place = job->current->n_values > IN_PLACE_VALUES && !algorithm_of(job)->resolve &&
+                    version_unshared(job->current);
     pthread_mutex_unlock(&coordinator->lock);
     if (job->in_place)
         job->committing = job->current;
     else
-        TRY(version_new(&job->committing, model_layout(job->model), error));
+        TRY(version_new(&job->committing, &job->layout, job->current->n_shared, job->current->n_values,
+                        error));
     return STATUS_OK;
 }
 

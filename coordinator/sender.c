@@ -29,7 +29,8 @@ enum status sender_of_version(struct sender **ret, struct version *version_take,
         return error_no_memory(error, sizeof *sender);
     }
     *sender = (struct sender){.version = version_take, .fd = -1, .as_file = as_file, .offset = offset};
-    sender->total = (as_file ? version_take->header.n : 0) + version_take->n_values * sizeof(float);
+    sender->total = as_file ? version_take->header.n + version_take->n_model * sizeof(float)
+                            : version_take->n_shared * sizeof(float);
     enum status status = check_offset(sender, error);
     if (status != STATUS_OK)
         sender_free(sender);

@@ -13,16 +13,19 @@ static struct counted *counted(const struct version *version)
     return (struct counted *)(uintptr_t)version;
 }
 
-enum status version_new(struct version **ret, const struct layout *layout, struct error *error)
+enum status version_new(struct version **ret, const struct layout *layout, size_t n_shared, size_t n_values,
+                        struct error *error)
 {
     struct counted *block = memory_zalloc(sizeof *block);
     if (!block)
         return error_no_memory(error, sizeof *block);
     atomic_init(&block->references, 1);
-    block->version.n_values = layout->n_parameters;
-    block->version.values = memory_floats(layout->n_parameters);
+    block->version.n_model = layout->n_parameters;
+    block->version.n_shared = n_shared;
+    block->version.n_values = n_values;
+    block->version.values = memory_floats(n_values);
     enum status status = block->version.values ? safetensors_header(layout, &block->version.header, error)
-                                               : error_no_memory(error, layout->n_parameters * sizeof(float));
+                                               : error_no_memory(error, n_values * sizeof(float));
     if (status != STATUS_OK)
         version_unref(&block->version);
     else
@@ -61,7 +64,7 @@ enum status version_hash(const struct version *version, uint8_t ret[SHA256_BYTES
     if (!hash)
         return error_no_memory(error, 64);
     sha256_add(hash, version->header.data, version->header.n);
-    sha256_add(hash, version->values, version->n_values * sizeof(float));
+    sha256_add(hash, version->values, version->n_model * sizeof(float));
     sha256_finish(hash, ret);
     sha256_free(hash);
     return STATUS_OK;

@@ -10,15 +10,18 @@
 #include <stdint.h>
 
 struct version {
-    uint32_t round; // 0: the initial model
-    size_t n_values;
+    uint32_t round;  // 0: the initial model
+    size_t n_model;  // values of the model, the first ones
+    size_t n_shared; // that learners fetch: the model's, and what the algorithm sends along
+    size_t n_values; // all of them: the last ones stay with the coordinator
     float *values;
-    struct bytes header;          // of its safetensors file
+    struct bytes header;          // of the model's safetensors file
     uint8_t sha256[SHA256_BYTES]; // of that file
 };
 
-// A version of `layout` with zeroed values and one reference.
-enum status version_new(struct version **ret, const struct layout *layout, struct error *error);
+// A version of `layout` with zeroed values and one reference; the layout's values come first.
+enum status version_new(struct version **ret, const struct layout *layout, size_t n_shared, size_t n_values,
+                        struct error *error);
 struct version *version_ref(struct version *version);
 struct version *version_unref(struct version *version); // returns NULL
 void version_release(void *version);                    // version_unref as a callback

@@ -41,7 +41,7 @@ void learner_leave_study(struct learner *learner)
     learner->dismissed = false;
     learner->loaded = false;
     learner->round = learner->kept_round = 0;
-    learner->parameters = memory_free(learner->parameters);
+    learner_free_vectors(learner);
     dataset_release(&learner->dataset);
     if (learner->study)
         study_close(learner->study);

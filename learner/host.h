@@ -52,11 +52,15 @@ struct learner {
     cohort_v1_Assignment assignment;
     bool assigned, dismissed; // dismissed: the experiment is over; forgotten once idle
     atomic_ulong generation;  // counts assignments and withdrawals: work begun under an older one is dropped
-    float *parameters;        // [n_parameters]; after training, the summary of round `kept_round`
-    uint32_t round;           // that `parameters` belong to; 0: none
-    bool has_model;           // `parameters` are a model, not a gradient
-    uint32_t kept_round;      // 0: no summary is kept
-    char model_sha256[65];    // of the model that `parameters` were trained from
+    // Of the study's plan. In place, the first three are one.
+    float *shared;                    // [plan_shared_values] as fetched
+    float *parameters;                // [n_parameters] of its model
+    float *summary;                   // [plan_summary_values] of round `kept_round`
+    float *own;                       // [plan.n_own]
+    bool own_begun;                   // `own` holds something
+    uint32_t round;                   // that `parameters` belong to; 0: none
+    uint32_t kept_round;              // 0: no summary is kept
+    char model_sha256[65];            // of the model that `parameters` were trained from
     unsigned long working_generation; // of the assignment that is fetched and trained for
     struct {
         uint64_t weight;
@@ -110,6 +114,7 @@ void learner_leave_study(struct learner *learner);                         // fo
 
 void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignment); // step.c
 void learner_withdraw(struct learner *learner);
+void learner_free_vectors(struct learner *learner);
 // Goes on with whatever is due now that the learner is idle. Called whenever an activity ended.
 void learner_go_on(struct learner *learner);
 void learner_fetched(struct learner *learner);

@@ -38,7 +38,7 @@ static void describe(const struct learner *learner, cohort_v1_LearnerStatus *ret
     ret->n_samples = learner->part.n_samples;
     if (learner->study) {
         snprintf(ret->experiment_id, sizeof ret->experiment_id, "%s", learner->study->id);
-        ret->model_parameters = learner->study->n_parameters;
+        ret->model_parameters = learner->study->model ? model_layout(learner->study->model)->n_parameters : 0;
     }
 }
 
@@ -170,11 +170,6 @@ static enum status begin(struct host *host, struct rpc_call *call, const char *n
     if (!learner->parameters || !learner->round)
         return error_set(error, STATUS_FAILED_PRECONDITION, "learner '%s' has no model yet; wait for a round",
                          learner->name);
-    if (learner->activity == ACTIVITY_NONE && !learner->has_model)
-        return error_set(
-            error, STATUS_FAILED_PRECONDITION,
-            "learner '%s' holds the gradient that it sent, no model; ask the coordinator for one",
-            learner->name);
     if (learner->activity != ACTIVITY_NONE || host->ending)
         return error_set(error, STATUS_UNAVAILABLE,
                          "learner '%s' is busy with a round; try again in a moment", learner->name);

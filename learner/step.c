@@ -21,37 +21,52 @@ static bool is_void(void *user)
     return atomic_load_explicit(&watch->learner->generation, memory_order_relaxed) != watch->generation;
 }
 
+static struct learner_step step_of(const struct learner *learner, uint32_t round)
+{
+    const struct experiment_options *options = &learner->study->experiment.options;
+    bool in_place = learner->study->plan.in_place;
+    return (struct learner_step){
+        .options = options->collaboration.algorithm.options,
+        .training = &options->training,
+        .plan = &learner->study->plan,
+        .model = learner->study->model,
+        .part = &learner->part,
+        .seed = (uint64_t)options->seed,
+        .learner = learner->index,
+        .n_learners = learner->n_learners,
+        .round = round,
+        .rounds = (uint32_t)options->collaboration.rounds,
+        .shared = in_place ? NULL : learner->shared,
+        .own = learner->own,
+    };
+}
+
+// What the learner keeps from round to round is made in its first one.
+static void begin_own(struct learner *learner, const struct learner_step *step)
+{
+    const struct algorithm_kind *algorithm = study_algorithm(learner->study);
+    if (!learner->own_begun && algorithm->begin_own)
+        algorithm->begin_own(step, learner->own);
+    learner->own_begun = true;
+}
+
 static enum status train(struct learner *learner, const cohort_v1_Assignment *assignment,
                          struct stop_watch *watch, struct error *error)
 {
-    const struct experiment_options *options = &learner->study->experiment.options;
-    const struct algorithm_kind *algorithm =
-        (const struct algorithm_kind *)(const void *)options->collaboration.algorithm.kind;
-    struct trainer *trainer = NULL;
+    const struct algorithm_kind *algorithm = study_algorithm(learner->study);
+    struct learner_step step = step_of(learner, assignment->round);
     struct learner_result result = {0};
     int64_t started_ns = clock_monotonic_ns();
+    begin_own(learner, &step);
+    step.parameters = learner->parameters;
+    step.summary = learner->summary;
+    step.stop = is_void;
+    step.user = watch;
     if (!algorithm->trains_nothing)
-        TRY(study_take_trainer(learner->study, &trainer, error));
-    const struct learner_step step = {
-        .options = options->collaboration.algorithm.options,
-        .training = &options->training,
-        .model = learner->study->model,
-        .part = &learner->part,
-        .trainer = trainer,
-        .seed = (uint64_t)options->seed,
-        .learner = learner->index,
-        .round = assignment->round,
-        .rounds = (uint32_t)options->collaboration.rounds,
-        .stop = is_void,
-        .user = watch,
-    };
-    enum status status = algorithm->learn(&step, learner->parameters, &result, error);
-    if (status == STATUS_OK && result.summary != learner->parameters) {
-        memcpy(learner->parameters, result.summary, learner->study->n_parameters * sizeof(float));
-        learner->has_model = false;
-    }
-    if (trainer)
-        study_give_trainer(learner->study, trainer);
+        TRY(study_take_trainer(learner->study, &step.trainer, error));
+    enum status status = algorithm_learn(algorithm, &step, &result, error);
+    if (step.trainer)
+        study_give_trainer(learner->study, step.trainer);
     learner->result.weight = result.weight;
     learner->result.train_loss = result.train_loss;
     learner->result.train_accuracy = result.train_accuracy;
@@ -118,21 +133,52 @@ static void run_train(struct pool_job *job)
 
 // ---- the model ------------------------------------------------------------------------------------------
 
+void learner_free_vectors(struct learner *learner)
+{
+    if (learner->summary != learner->shared)
+        memory_free(learner->summary);
+    if (learner->parameters != learner->shared)
+        memory_free(learner->parameters);
+    memory_free(learner->shared);
+    memory_free(learner->own);
+    learner->shared = learner->parameters = learner->summary = learner->own = NULL;
+    learner->own_begun = false;
+}
+
+static bool allocate_vectors(struct learner *learner)
+{
+    const struct study *study = learner->study;
+    const struct algorithm_plan *plan = &study->plan;
+    if (!learner->shared)
+        learner->shared = memory_floats(plan_shared_values(plan));
+    if (!learner->own && plan->n_own)
+        learner->own = memory_floats(plan->n_own);
+    if (plan->in_place) {
+        learner->parameters = learner->summary = learner->shared;
+        return learner->shared && (learner->own || !plan->n_own);
+    }
+    if (!learner->parameters)
+        learner->parameters = memory_floats(model_layout(study->model)->n_parameters);
+    if (!learner->summary)
+        learner->summary = memory_floats(plan_summary_values(plan));
+    return learner->shared && learner->parameters && learner->summary && (learner->own || !plan->n_own);
+}
+
 // The only learner of its process takes the fetched vector itself; several copy it.
 static bool take_model(struct learner *learner)
 {
     struct study *study = learner->study;
-    if (!learner->parameters)
-        learner->parameters = memory_floats(study->n_parameters);
-    if (!learner->parameters)
+    if (!allocate_vectors(learner))
         return false;
     if (learner->host->n_learners > 1) {
-        memcpy(learner->parameters, study->values, study->n_parameters * sizeof(float));
+        memcpy(learner->shared, study->values, plan_shared_values(&study->plan) * sizeof(float));
         return true;
     }
     float *values = study->values;
-    study->values = learner->parameters;
-    learner->parameters = values;
+    study->values = learner->shared;
+    learner->shared = values;
+    if (study->plan.in_place)
+        learner->parameters = learner->summary = values;
     study->complete = false;
     study->received = 0;
     return true;
@@ -156,7 +202,6 @@ void learner_fetched(struct learner *learner)
     }
     learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
     learner->round = learner->assignment.round;
-    learner->has_model = true;
     learner->kept_round = 0;
     memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
     learner->working_generation = atomic_load(&learner->generation);

@@ -55,6 +55,12 @@ void study_close(struct study *study)
     memory_free(study);
 }
 
+const struct algorithm_kind *study_algorithm(const struct study *study)
+{
+    return (const struct algorithm_kind *)(const void *)
+        study->experiment.options.collaboration.algorithm.kind;
+}
+
 enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
                        enum target_type targets, struct error *error)
 {
@@ -67,9 +73,28 @@ enum status study_bind(struct study *study, const struct shape *sample, size_t n
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "samples are shaped %s, those of other learners in this process %s", here, there);
     }
-    TRY(experiment_model(&study->experiment, sample, n_outputs, targets, &study->model, error));
-    study->n_parameters = model_layout(study->model)->n_parameters;
-    return STATUS_OK;
+    const struct experiment_options *options = &study->experiment.options;
+    struct model *model = NULL;
+    TRY(experiment_model(&study->experiment, sample, n_outputs, targets, &model, error));
+    const struct algorithm_setting setting = {
+        .options = options->collaboration.algorithm.options,
+        .training = &options->training,
+        .model = model,
+        .seed = (uint64_t)options->seed,
+        .n_learners = (uint32_t)options->collaboration.learners,
+        .rounds = (uint32_t)options->collaboration.rounds,
+    };
+    enum status status = algorithm_plan(study_algorithm(study), &setting, &study->plan, error);
+    if (status == STATUS_OK)
+        study->model = model;
+    else
+        model_free(model);
+    return status;
+}
+
+static size_t fetched_bytes(const struct study *study)
+{
+    return plan_shared_values(&study->plan) * sizeof(float);
 }
 
 // ---- fetching -------------------------------------------------------------------------------------------
@@ -111,12 +136,12 @@ static void postpone_waiting(struct study *study)
 static enum status check_header(struct fetch *fetch, const cohort_v1_ModelHeader *header)
 {
     struct study *study = fetch->study;
-    if (header->bytes != study->n_parameters * sizeof(float))
+    if (header->bytes != fetched_bytes(study))
         return error_set(
             &fetch->error, STATUS_FAILED_PRECONDITION,
             "the coordinator's model has %llu bytes, this learner's %zu; check that its data has the "
             "experiment's shape",
-            (unsigned long long)header->bytes, study->n_parameters * sizeof(float));
+            (unsigned long long)header->bytes, fetched_bytes(study));
     char sha256[SHA256_HEX_BYTES] = "";
     if (header->sha256.size == SHA256_BYTES)
         sha256_hex(header->sha256.bytes, sha256);
@@ -132,8 +157,7 @@ static bool take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
 {
     struct fetch *fetch = user;
     struct study *study = fetch->study;
-    if (!fetch->has_header || offset != study->received ||
-        bytes > study->n_parameters * sizeof(float) - study->received) {
+    if (!fetch->has_header || offset != study->received || bytes > fetched_bytes(study) - study->received) {
         error_set(&fetch->error, STATUS_DATA_LOSS, "the coordinator sent bytes out of order");
         return false;
     }
@@ -167,7 +191,7 @@ static void fetch_closed(struct rpc_call *call, enum status status, const char *
     struct host *host = study->host;
     pthread_mutex_lock(&host->lock);
     study->fetch = NULL;
-    if (study->received == study->n_parameters * sizeof(float) && status == STATUS_OK) {
+    if (study->received == fetched_bytes(study) && status == STATUS_OK) {
         study->complete = true;
         study->round = study->fetching;
         wake_waiting(study);
@@ -212,7 +236,7 @@ static void fetch_start(struct study *study)
 {
     struct error error = ERROR_INIT;
     if (!study->values)
-        study->values = memory_floats(study->n_parameters);
+        study->values = memory_floats(plan_shared_values(&study->plan));
     struct fetch *fetch = memory_zalloc(sizeof *fetch);
     if (fetch)
         fetch->study = study;

@@ -19,13 +19,13 @@ struct study {
     char *yaml; // as enrolled; another text of the same id is another study
     struct experiment experiment;
     struct model *model; // made by the first learner whose data is loaded
-    size_t n_parameters;
+    struct algorithm_plan plan;
 
-    // The newest fetched model.
+    // The newest fetched model, with what the algorithm sends along.
     uint32_t round;  // of `values`, when complete
     char sha256[65]; // as told with the assignment
     bool complete;
-    float *values;       // [n_parameters], or NULL
+    float *values;       // [plan_shared_values], or NULL
     uint64_t received;   // bytes of an unfinished fetch
     uint32_t fetching;   // the round of the unfinished fetch
     struct fetch *fetch; // under way
@@ -40,7 +40,9 @@ enum status study_open(struct host *host, const char *id, const char *yaml, stru
                        struct error *error);
 void study_close(struct study *study); // a user less; the last one frees it
 
-// Binds the model to the samples' shape; the first learner decides, others must have the same.
+const struct algorithm_kind *study_algorithm(const struct study *study);
+
+// Binds model and plan to the samples' shape; the first learner decides, others must have the same.
 enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
                        enum target_type targets, struct error *error);
 

@@ -1,4 +1,4 @@
-// A summary on its way to the coordinator: a header, then chunks that point into the learner's parameters,
+// A summary on its way to the coordinator: a header, then chunks that point into the learner's summary,
 // which stay as they are until the transport has let go of every one.
 #include "base/log.h"
 #include "base/memory.h"
@@ -98,7 +98,7 @@ static void submit_writable(struct rpc_call *call, void *user)
     }
     uint64_t left = submission->bytes - submission->offset;
     size_t n = left < RPC_CHUNK_BYTES ? (size_t)left : RPC_CHUNK_BYTES;
-    const char *bytes = (const char *)submission->learner->parameters + submission->offset;
+    const char *bytes = (const char *)submission->learner->summary + submission->offset;
     atomic_fetch_add(&submission->n_holds, 1);
     if (rpc_call_send_chunk(call, submission->offset, bytes, n, let_go, submission, NULL) != STATUS_OK)
         submission->ended = true; // `closed` follows
@@ -149,8 +149,8 @@ static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *
     ret->round = learner->assignment.round;
     ret->attempt = learner->assignment.attempt;
     ret->incarnation = learner->incarnation;
-    ret->n_values = learner->study->n_parameters;
-    ret->bytes = learner->study->n_parameters * sizeof(float);
+    ret->n_values = plan_summary_values(&learner->study->plan);
+    ret->bytes = ret->n_values * sizeof(float);
     ret->weight = learner->result.weight;
     ret->train_seconds = learner->result.train_seconds;
     ret->fetch_seconds = learner->result.fetch_seconds;

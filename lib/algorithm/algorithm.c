@@ -1,6 +1,7 @@
 #include "algorithm/algorithm.h"
-#include "algorithm/local.h"
 #include "base/memory.h"
+#include <assert.h>
+#include <string.h>
 
 #define X(name) extern const struct algorithm_kind algorithm_##name;
 #include "algorithm/algorithms.def"
@@ -14,25 +15,67 @@ static const struct kind *const kinds[] = {
 
 const struct registry algorithms = {.what = "algorithm", .kinds = kinds, .n_kinds = ARRAY_SIZE(kinds)};
 
-enum status evaluate(const struct model *model, struct workspace *workspace, size_t max_batch,
-                     const float *parameters, const struct part *part, struct evaluation *ret,
-                     struct error *error)
+size_t plan_shared_values(const struct algorithm_plan *plan)
 {
-    if (part->n_samples == 0)
-        return error_set(error, STATUS_FAILED_PRECONDITION,
-                         "there are no samples to evaluate on: give some data");
-    struct batch batch = BATCH_INIT;
-    struct tally tally = {0};
-    TRY(batch_init(&batch, part, max_batch, error));
-    for (size_t first = 0; first < part->n_samples; first += max_batch) {
-        size_t n = part->n_samples - first < max_batch ? part->n_samples - first : max_batch;
-        batch_load(&batch, part, NULL, first, n);
-        const float *outputs = model_forward(model, workspace, parameters, batch.features, n);
-        double loss = model_loss(model, outputs, &batch.targets, n);
-        tally_add(&tally, model, &batch, n, loss, outputs);
-    }
-    *ret =
-        (struct evaluation){part->n_samples, tally_loss(&tally), tally_accuracy(&tally, batch.targets.type)};
-    batch_release(&batch);
+    return plan->n_shared * plan->n_values;
+}
+
+size_t plan_kept_values(const struct algorithm_plan *plan)
+{
+    return (plan->n_shared + plan->n_private) * plan->n_values;
+}
+
+size_t plan_summary_values(const struct algorithm_plan *plan)
+{
+    return plan->n_vectors * plan->n_values + plan->n_scalars;
+}
+
+enum status plan_layout(const struct algorithm_plan *plan, const struct model *model, struct layout *ret,
+                        struct error *error)
+{
+    const struct layout *whole = model_layout(model);
+    struct layout layout = LAYOUT_INIT;
+    enum status status = STATUS_OK;
+    if (plan->shares == SHARES_VALUES)
+        status = layout_add(&layout, "shared", &(struct shape){1, {plan->n_values}}, error);
+    for (size_t i = 0; plan->shares != SHARES_VALUES && i < whole->n_tensors; i++)
+        if (status == STATUS_OK && layout.n_parameters < plan->n_values)
+            status = layout_add(&layout, whole->tensors[i].name, &whole->tensors[i].shape, error);
+    assert(status != STATUS_OK || layout.n_parameters == plan->n_values);
+    if (status == STATUS_OK)
+        *ret = layout;
+    else
+        layout_release(&layout);
+    return status;
+}
+
+enum status algorithm_plan(const struct algorithm_kind *kind, const struct algorithm_setting *setting,
+                           struct algorithm_plan *ret, struct error *error)
+{
+    struct algorithm_plan plan = {
+        .n_values = model_layout(setting->model)->n_parameters, .n_shared = 1, .n_vectors = 1};
+    if (kind->plan)
+        TRY(kind->plan(setting, &plan, error));
+    assert(plan.n_shared && plan.n_vectors && plan.n_scalars <= ALGORITHM_SCALARS_MAX);
+    assert(plan.n_shared + plan.n_private <= ALGORITHM_VECTORS_MAX &&
+           plan.n_vectors <= ALGORITHM_VECTORS_MAX);
+    if (plan.n_values == 0 || plan.n_values > TENSOR_FLOATS_MAX || plan.n_own > TENSOR_FLOATS_MAX * 4)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "algorithm '%s' would exchange %zu values a vector and keep %zu: make the model, or "
+                         "the probe data, smaller",
+                         kind->kind.name, plan.n_values, plan.n_own);
+    *ret = plan;
+    return STATUS_OK;
+}
+
+enum status algorithm_learn(const struct algorithm_kind *kind, const struct learner_step *step,
+                            struct learner_result *ret, struct error *error)
+{
+    const struct algorithm_plan *plan = step->plan;
+    struct learner_result result = {0};
+    if (step->shared && step->shared != step->parameters && plan->shares == SHARES_MODEL)
+        memcpy(step->parameters, step->shared, plan->n_values * sizeof(float));
+    TRY(kind->learn(step, &result, error));
+    *ret = result;
     return STATUS_OK;
 }

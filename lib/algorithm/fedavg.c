@@ -3,23 +3,22 @@
 // the round's model, and the next model is the mean of theirs, weighted by samples.
 #include "algorithm/local.h"
 
-static enum status learn(const struct learner_step *step, float *parameters, struct learner_result *ret,
-                         struct error *error)
+static enum status plan(const struct algorithm_setting *setting, struct algorithm_plan *plan,
+                        struct error *error)
 {
-    TRY(local_train(step, parameters, ret, error));
-    ret->summary = parameters;
+    plan->in_place = plan->around_model = true;
     return STATUS_OK;
 }
 
-// The mean of the weights is the next model itself.
-static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, const float *current,
-                     float *values)
+static enum status learn(const struct learner_step *step, struct learner_result *ret, struct error *error)
 {
+    return local_train(step, step->parameters, NULL, ret, error);
 }
 
+// The mean of the weights is the next model itself: there is no re-update.
 const struct algorithm_kind algorithm_fedavg = {
     .kind = {.name = "fedavg",
              .help = "Learners train for some epochs and send weights, whose mean is the next model"},
+    .plan = plan,
     .learn = learn,
-    .reupdate = reupdate,
 };

@@ -24,7 +24,6 @@ static void divide(float *restrict mean, const double *restrict sum, size_t n, d
 // One pass over the part.
 struct pass {
     const struct learner_step *step;
-    const float *parameters;
     struct batch batch;
     float *gradient; // the trainer's: of a batch, in the end of the part
     double *sum;     // sum over the samples so far; NULL when one batch holds them all
@@ -43,7 +42,7 @@ static enum status add_batch(struct pass *pass, size_t first, size_t n, uint32_t
                              .step = index,
                              .purpose = RANDOM_DROPOUT};
     struct workspace *workspace = trainer_workspace(step->trainer);
-    double loss = model_gradient(step->model, workspace, pass->parameters, pass->batch.features,
+    double loss = model_gradient(step->model, workspace, step->parameters, pass->batch.features,
                                  &pass->batch.targets, n, key, pass->gradient);
     if (pass->sum)
         add_weighted(pass->sum, pass->gradient, model_layout(step->model)->n_parameters, (double)n);
@@ -66,11 +65,10 @@ static enum status add_batches(struct pass *pass, struct error *error)
 
 // The summary is the gradient of the mean loss over the whole part at the round's model; batches only bound
 // the memory. `parameters` stay as they are.
-static enum status learn(const struct learner_step *step, float *parameters, struct learner_result *ret,
-                         struct error *error)
+static enum status learn(const struct learner_step *step, struct learner_result *ret, struct error *error)
 {
     TRY(local_check_part(step, error));
-    struct pass pass = {.step = step, .parameters = parameters, .gradient = trainer_gradient(step->trainer)};
+    struct pass pass = {.step = step, .gradient = trainer_gradient(step->trainer)};
     size_t batch_size = (size_t)step->training->batch_size,
            n_parameters = model_layout(step->model)->n_parameters;
     TRY(batch_init(&pass.batch, step->part, batch_size, error));
@@ -79,13 +77,14 @@ static enum status learn(const struct learner_step *step, float *parameters, str
         pass.sum = memory_array(n_parameters, sizeof *pass.sum);
     enum status status = several && !pass.sum ? error_no_memory(error, n_parameters * sizeof *pass.sum)
                                               : add_batches(&pass, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        memcpy(step->summary, pass.gradient, n_parameters * sizeof(float));
         *ret = (struct learner_result){
-            .summary = pass.gradient,
             .weight = step->part->n_samples,
             .train_loss = tally_loss(&pass.tally),
             .train_accuracy = tally_accuracy(&pass.tally, pass.batch.targets.type),
         };
+    }
     memory_free(pass.sum);
     batch_release(&pass.batch);
     return status;
@@ -93,8 +92,8 @@ static enum status learn(const struct learner_step *step, float *parameters, str
 
 // The optimizer's own step on the mean gradient. It keeps no state (check_training), so it may go over
 // ranges.
-static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, const float *current,
-                     float *values)
+static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, float *const *reduced,
+                     float *const *values)
 {
     const struct choice *schedule = &step->training->schedule, *choice = &step->training->optimizer;
     const struct optimizer_kind *optimizer = (const struct optimizer_kind *)choice->kind;
@@ -102,13 +101,7 @@ static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, 
     if (schedule->kind)
         rate *= ((const struct schedule_kind *)schedule->kind)
                     ->factor(schedule->options, step->round - 1, step->rounds);
-    float next[1024];
-    for (size_t at = 0; at < n; at += ARRAY_SIZE(next)) {
-        size_t n_here = n - at < ARRAY_SIZE(next) ? n - at : ARRAY_SIZE(next);
-        memcpy(next, current + at, n_here * sizeof *next);
-        optimizer->step(choice->options, rate, step->round, n_here, next, values + at, NULL);
-        memcpy(values + at, next, n_here * sizeof *next);
-    }
+    optimizer->step(choice->options, rate, step->round, n, values[0], reduced[0], NULL);
 }
 
 static enum status check_training(const void *options, const struct training_options *training,

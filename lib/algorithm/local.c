@@ -55,15 +55,35 @@ void local_order(const struct learner_step *step, uint32_t epoch, uint32_t *ret_
     random_shuffle(&random, ret_order, step->part->n_samples);
 }
 
+uint64_t local_n_steps(const struct learner_step *step)
+{
+    uint64_t batch_size = (uint64_t)step->training->batch_size;
+    uint64_t n_batches = (step->part->n_samples + batch_size - 1) / batch_size;
+    return n_batches * (uint64_t)step->training->local_epochs;
+}
+
 // What one round's training goes through.
 struct run {
     const struct learner_step *step;
     float *parameters;
+    const struct local_amendment *amendment; // or NULL
     struct batch batch;
     uint32_t *order;  // [n_samples], of the present epoch
     uint32_t n_steps; // done in this round
     struct tally tally;
 };
+
+static double amended_step(const struct run *run, size_t n, struct random_key key)
+{
+    const struct learner_step *step = run->step;
+    float *gradient = trainer_gradient(step->trainer);
+    double loss = model_gradient(step->model, trainer_workspace(step->trainer), run->parameters,
+                                 run->batch.features, &run->batch.targets, n, key, gradient);
+    run->amendment->amend(run->amendment->user, run->parameters, gradient,
+                          model_layout(step->model)->n_parameters);
+    trainer_apply(step->trainer, run->parameters);
+    return loss;
+}
 
 static enum status train_batch(struct run *run, size_t first, size_t n, struct error *error)
 {
@@ -76,8 +96,9 @@ static enum status train_batch(struct run *run, size_t first, size_t n, struct e
                              .round = step->round,
                              .step = run->n_steps++,
                              .purpose = RANDOM_DROPOUT};
-    double loss =
-        trainer_step(step->trainer, run->parameters, run->batch.features, &run->batch.targets, n, key);
+    double loss = run->amendment ? amended_step(run, n, key)
+                                 : trainer_step(step->trainer, run->parameters, run->batch.features,
+                                                &run->batch.targets, n, key);
     tally_add(&run->tally, step->model, &run->batch, n, loss,
               workspace_outputs(trainer_workspace(step->trainer)));
     return local_check_loss(step, loss, error);
@@ -97,20 +118,19 @@ static enum status train_epoch(struct run *run, uint32_t epoch, struct error *er
 static enum status train_epochs(struct run *run, struct error *error)
 {
     const struct learner_step *step = run->step;
-    uint64_t batch_size = (uint64_t)step->training->batch_size;
-    uint64_t n_batches = (step->part->n_samples + batch_size - 1) / batch_size;
-    uint64_t n_steps = n_batches * (uint64_t)step->training->local_epochs; // a round
+    uint64_t n_steps = local_n_steps(step);
     trainer_reset(step->trainer, (step->round - 1) * n_steps, step->rounds * n_steps);
     for (int64_t epoch = 0; epoch < step->training->local_epochs; epoch++)
         TRY(train_epoch(run, (uint32_t)epoch, error));
     return STATUS_OK;
 }
 
-enum status local_train(const struct learner_step *step, float *parameters, struct learner_result *ret,
+enum status local_train(const struct learner_step *step, float *parameters,
+                        const struct local_amendment *amendment, struct learner_result *ret,
                         struct error *error)
 {
     TRY(local_check_part(step, error));
-    struct run run = {.step = step, .parameters = parameters};
+    struct run run = {.step = step, .parameters = parameters, .amendment = amendment};
     TRY(batch_init(&run.batch, step->part, (size_t)step->training->batch_size, error));
     run.order = memory_array(step->part->n_samples, sizeof *run.order);
     enum status status = run.order ? train_epochs(&run, error)

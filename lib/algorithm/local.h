@@ -25,8 +25,18 @@ enum status local_check_loss(const struct learner_step *step, double loss, struc
 // and epoch (docs/reproducibility.md).
 void local_order(const struct learner_step *step, uint32_t epoch, uint32_t *ret_order);
 
+// Steps of one round: epochs times batches.
+uint64_t local_n_steps(const struct learner_step *step);
+
+// What an algorithm adds to a batch's gradient before the step is taken, such as a proximal term.
+struct local_amendment {
+    void (*amend)(void *user, const float *parameters, float *gradient, size_t n_parameters);
+    void *user;
+};
+
 // Trains in place on `parameters`: training.local_epochs epochs of batches of training.batch_size, the last
 // one of an epoch with what is left. The optimizer starts afresh; the schedule runs over all rounds' steps.
-// Fills the result's losses and weight. CANCELLED soon after step->stop says so.
-enum status local_train(const struct learner_step *step, float *parameters, struct learner_result *ret,
+// Fills the result's losses and weight. `amendment` NULL: plain. CANCELLED soon after step->stop says so.
+enum status local_train(const struct learner_step *step, float *parameters,
+                        const struct local_amendment *amendment, struct learner_result *ret,
                         struct error *error);

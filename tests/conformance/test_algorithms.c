@@ -45,7 +45,7 @@ static void run(struct loop *loop, int n_rounds, bool backwards)
 
 static void assert_same(struct loop *a, struct loop *b, const struct kind *kind, const char *what)
 {
-    size_t bytes = loop_n_parameters(a) * sizeof(float);
+    size_t bytes = loop_n_values(a) * sizeof(float);
     cr_assert_eq(memcmp(loop_parameters(a), loop_parameters(b), bytes), 0, "%s depends on %s", kind->name,
                  what);
 }
@@ -69,8 +69,7 @@ Test(algorithms, go_on_from_a_rounds_model_as_if_never_stopped)
         struct loop *a = loop_of(algorithms.kinds[k], toy.parts, N_LEARNERS, 8);
         struct loop *b = loop_of(algorithms.kinds[k], toy.parts, N_LEARNERS, 8);
         run(a, 2, false);
-        memcpy(loop_parameters(b), loop_parameters(a), loop_n_parameters(a) * sizeof(float));
-        loop_resume(b, 3);
+        loop_resume(b, 3, a);
         run(a, ROUNDS - 2, false);
         run(b, ROUNDS - 2, false);
         assert_same(a, b, algorithms.kinds[k], "what is forgotten in a restart");
@@ -104,7 +103,7 @@ Test(algorithms, do_with_two_equal_learners_what_they_do_with_one)
         struct loop *two = loop_of(algorithms.kinds[k], twice, 2, N_SAMPLES);
         run(one, ROUNDS, false);
         run(two, ROUNDS, false);
-        for (size_t i = 0; i < loop_n_parameters(one); i++)
+        for (size_t i = 0; i < loop_n_values(one); i++)
             cr_assert_float_eq((double)loop_parameters(one)[i], (double)loop_parameters(two)[i], 1e-6, "%s",
                                algorithms.kinds[k]->name);
         loop_free(one);
@@ -128,39 +127,60 @@ Test(algorithms, stop_when_told)
     }
 }
 
-// training.optimizer and schedule as the loop resolves them are its own; these are plain.
-static const struct training_options *plain_training(struct arena *arena, struct document *document)
+static float *random_values(size_t n, uint32_t step)
 {
-    static struct training_options training;
-    const char *yaml = "{optimizer: {kind: sgd, learning_rate: 0.2}}";
-    memset(&training, 0, sizeof training);
-    cr_assert_eq(document_parse(document, yaml, strlen(yaml), "test", NULL), STATUS_OK);
-    cr_assert_eq(fields_read(training_fields, document->root, &training, arena, NULL), STATUS_OK);
-    return &training;
+    float *values = memory_floats(n);
+    struct random random = random_open((struct random_key){.seed = 1, .step = step, .purpose = RANDOM_TEST});
+    cr_assert(values);
+    for (size_t i = 0; i < n; i++)
+        values[i] = random_float(&random);
+    return values;
+}
+
+// Re-updates [0, n) by pieces from the last to the first; `reduced` and `values` hold vectors of n values.
+static void reupdate(const struct algorithm_kind *algorithm, const struct reupdate_step *step, size_t piece,
+                     float *reduced, float *values)
+{
+    const struct algorithm_plan *plan = step->plan;
+    float *from[ALGORITHM_VECTORS_MAX], *to[ALGORITHM_VECTORS_MAX];
+    size_t n = plan->n_values;
+    for (size_t at = (n + piece - 1) / piece * piece; at > 0;) {
+        at -= piece;
+        for (unsigned int i = 0; i < plan->n_vectors; i++)
+            from[i] = reduced + i * n + at;
+        for (unsigned int i = 0; i < plan->n_shared + plan->n_private; i++)
+            to[i] = values + i * n + at;
+        algorithm->reupdate(step, at, piece < n - at ? piece : n - at, from, to);
+    }
+}
+
+static void compare_ranges(const struct kind *kind)
+{
+    const struct algorithm_kind *algorithm = (const struct algorithm_kind *)kind;
+    struct loop *loop = loop_of(kind, toy.parts, N_LEARNERS, 8); // its options and plan serve here
+    const struct algorithm_plan *plan = loop_plan(loop);
+    struct reupdate_step step = loop_reupdate_step(loop);
+    float scalars[ALGORITHM_SCALARS_MAX];
+    size_t n_reduced = plan->n_vectors * plan->n_values, n_kept = plan_kept_values(plan);
+    for (unsigned int i = 0; i < plan->n_scalars; i++)
+        scalars[i] = 0.5F + (float)i;
+    step.scalars = scalars;
+    if (algorithm->reupdate) {
+        float *whole = random_values(n_kept, 1), *pieces = random_values(n_kept, 1);
+        float *once = random_values(n_reduced, 2), *again = random_values(n_reduced, 2);
+        reupdate(algorithm, &step, plan->n_values, once, whole);
+        reupdate(algorithm, &step, 7, again, pieces);
+        cr_assert_eq(memcmp(whole, pieces, n_kept * sizeof(float)), 0, "%s", kind->name);
+        memory_free(whole);
+        memory_free(pieces);
+        memory_free(once);
+        memory_free(again);
+    }
+    loop_free(loop);
 }
 
 Test(algorithms, reupdate_ranges_in_any_order_as_the_whole)
 {
-    enum { N = 5000, PIECE = 700 };
-    static float current[N], whole[N], pieces[N];
-    struct arena arena = ARENA_INIT;
-    struct document document = DOCUMENT_INIT;
-    struct reupdate_step step = {.training = plain_training(&arena, &document), .round = 2, .rounds = 5};
-    struct random random = random_open((struct random_key){.seed = 1, .purpose = RANDOM_TEST});
-    for (size_t i = 0; i < N; i++) {
-        current[i] = random_float(&random);
-        whole[i] = pieces[i] = random_float(&random);
-    }
-    for (size_t k = 0; k < algorithms.n_kinds; k++) {
-        const struct algorithm_kind *algorithm = (const struct algorithm_kind *)algorithms.kinds[k];
-        algorithm->reupdate(&step, 0, N, current, whole);
-        for (size_t at = N / PIECE * PIECE + PIECE; at > 0;) {
-            at -= PIECE;
-            size_t n = PIECE < N - at ? PIECE : N - at;
-            algorithm->reupdate(&step, at, n, current + at, pieces + at);
-        }
-        cr_assert_eq(memcmp(whole, pieces, sizeof whole), 0, "%s", algorithm->kind.name);
-    }
-    arena_release(&arena);
-    document_release(&document);
+    for (size_t k = 0; k < algorithms.n_kinds; k++)
+        compare_ranges(algorithms.kinds[k]);
 }

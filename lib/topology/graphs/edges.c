@@ -31,10 +31,11 @@ static enum status check(const void *options, struct error *error)
     for (size_t i = 0; i < edges->list.n; i++) {
         const char *text = edges->list.values[i];
         if (text[0] < '0' || text[0] > '9' || !read_edge(text, &edge) || edge.a == edge.b)
-            return error_set(error, STATUS_INVALID_ARGUMENT,
-                             "list has '%.60s', which is no edge; write two different learners' numbers, as in "
-                             "0-1",
-                             text);
+            return error_set(
+                error, STATUS_INVALID_ARGUMENT,
+                "list has '%.60s', which is no edge; write two different learners' numbers, as in "
+                "0-1",
+                text);
     }
     return STATUS_OK;
 }

@@ -51,8 +51,8 @@ static enum status check_learners(const void *options, size_t n, struct error *e
 // Ends of edges that are still to be joined: node i stands `degree` times in `ends`.
 struct draw {
     size_t n, degree, n_ends;
-    uint32_t *ends;       // [n * degree]
-    uint32_t *neighbours; // [n, degree]
+    uint32_t *ends;         // [n * degree]
+    uint32_t *neighbours;   // [n, degree]
     uint32_t *n_neighbours; // [n]
 };
 
@@ -144,8 +144,8 @@ static enum status add_edges(const void *options, size_t n_learners, const uint3
     draw.n_neighbours = memory + 2 * n * draw.degree;
     uint32_t *waiting = draw.n_neighbours + n, *seen = waiting + n;
     for (uint32_t try = 0; try < TRIES_MAX; try++) {
-        struct random random = random_open((struct random_key){
-            .seed = (uint64_t)regular->seed, .round = try, .purpose = RANDOM_GRAPH});
+        struct random random = random_open(
+            (struct random_key){.seed = (uint64_t)regular->seed, .round = try, .purpose = RANDOM_GRAPH});
         if (draw_once(&draw, &random) && connected(&draw, waiting, seen))
             return add_drawn(&draw, edges) ? STATUS_OK : error_no_memory(error, n * sizeof *memory);
     }

@@ -27,7 +27,8 @@ static enum status add_edges(const void *options, size_t n_learners, const uint3
 
 const struct graph_kind graph_torus = {
     .kind = {.name = "torus",
-             .help = "A grid closed in both directions, as near to a square as the number of learners allows: "
-                     "four neighbours each"},
+             .help =
+                 "A grid closed in both directions, as near to a square as the number of learners allows: "
+                 "four neighbours each"},
     .add_edges = add_edges,
 };

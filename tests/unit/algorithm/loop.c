@@ -1,4 +1,5 @@
 #include "loop.h"
+#include "algorithm/commit.h"
 #include "base/memory.h"
 #include "config/fields.h"
 #include "reduce/reducer.h"
@@ -45,7 +46,11 @@ struct loop {
     struct trainer *trainer;
     struct reduction *reduction;
     uint64_t weight_unit;
-    float *parameters, *local, *reduced; // [n_parameters]
+    struct algorithm_plan plan;
+    float *values, *next;        // [plan_kept_values]
+    float *parameters, *summary; // one learner's at a time; the same in place
+    float *own;                  // [n_learners, plan.n_own]
+    bool *begun;                 // [n_learners]
     bool (*stop)(void *user);
     void *user;
 };
@@ -64,6 +69,20 @@ static enum status loop_read(struct loop *loop, const char *yaml, struct error *
     return algorithm_of(loop)->check_training(loop->text.algorithm.options, &loop->text.training, error);
 }
 
+static enum status loop_allocate(struct loop *loop, struct error *error)
+{
+    const struct algorithm_plan *plan = &loop->plan;
+    loop->values = memory_floats(plan_kept_values(plan));
+    loop->next = memory_floats(plan_kept_values(plan));
+    loop->parameters = memory_floats(loop_n_parameters(loop));
+    loop->summary = plan->in_place ? loop->parameters : memory_floats(plan_summary_values(plan));
+    loop->own = memory_floats(loop->n_learners * plan->n_own + 1);
+    loop->begun = memory_array(loop->n_learners, sizeof *loop->begun);
+    if (loop->values && loop->next && loop->parameters && loop->summary && loop->own && loop->begun)
+        return STATUS_OK;
+    return error_no_memory(error, plan_kept_values(plan) * sizeof(float));
+}
+
 static enum status loop_open(struct loop *loop, struct error *error)
 {
     const struct dataset *dataset = loop->parts[0].dataset;
@@ -71,14 +90,21 @@ static enum status loop_open(struct loop *loop, struct error *error)
                   error));
     TRY(trainer_new(&loop->trainer, loop->model, &loop->text.training, (size_t)loop->text.training.batch_size,
                     error));
-    size_t n = loop_n_parameters(loop);
-    TRY(reduction_new(&loop->reduction, &loop->text.reducer, n, NULL, error));
-    loop->parameters = memory_floats(n);
-    loop->local = memory_floats(n);
-    loop->reduced = memory_floats(n);
-    if (!loop->parameters || !loop->local || !loop->reduced)
-        return error_no_memory(error, n * sizeof(float));
-    model_init(loop->model, loop->seed, loop->parameters);
+    const struct algorithm_setting setting = {
+        .options = loop->text.algorithm.options,
+        .training = &loop->text.training,
+        .model = loop->model,
+        .seed = loop->seed,
+        .n_learners = (uint32_t)loop->n_learners,
+        .rounds = loop->rounds,
+    };
+    TRY(algorithm_plan(algorithm_of(loop), &setting, &loop->plan, error));
+    TRY(reduction_new(&loop->reduction, &loop->text.reducer, plan_summary_values(&loop->plan), NULL, error));
+    TRY(loop_allocate(loop, error));
+    if (loop->plan.shares == SHARES_MODEL)
+        model_init(loop->model, loop->seed, loop->values);
+    if (algorithm_of(loop)->begin)
+        algorithm_of(loop)->begin(&setting, &loop->plan, loop->values);
     uint64_t n_samples = 0;
     for (size_t i = 0; i < loop->n_learners; i++)
         n_samples += loop->parts[i].n_samples;
@@ -111,9 +137,13 @@ struct loop *loop_free(struct loop *loop)
 {
     if (!loop)
         return NULL;
+    memory_free(loop->values);
+    memory_free(loop->next);
+    if (loop->summary != loop->parameters)
+        memory_free(loop->summary);
     memory_free(loop->parameters);
-    memory_free(loop->local);
-    memory_free(loop->reduced);
+    memory_free(loop->own);
+    memory_free(loop->begun);
     reduction_free(loop->reduction);
     trainer_free(loop->trainer);
     model_free(loop->model);
@@ -122,23 +152,46 @@ struct loop *loop_free(struct loop *loop)
     return memory_free(loop);
 }
 
-enum status loop_learn(struct loop *loop, uint32_t learner, struct learner_result *ret, struct error *error)
+static struct learner_step step_of(struct loop *loop, uint32_t learner)
 {
-    memcpy(loop->local, loop->parameters, loop_n_parameters(loop) * sizeof(float));
-    struct learner_step step = {
+    return (struct learner_step){
         .options = loop->text.algorithm.options,
         .training = &loop->text.training,
+        .plan = &loop->plan,
         .model = loop->model,
         .part = &loop->parts[learner],
         .trainer = loop->trainer,
         .seed = loop->seed,
         .learner = learner,
+        .n_learners = (uint32_t)loop->n_learners,
         .round = loop->round,
         .rounds = loop->rounds,
+        .shared = loop->values,
+        .own = loop->own + learner * loop->plan.n_own,
         .stop = loop->stop,
         .user = loop->user,
     };
-    return algorithm_of(loop)->learn(&step, loop->local, ret, error);
+}
+
+static void begin_own(struct loop *loop, const struct learner_step *step)
+{
+    if (!loop->begun[step->learner] && algorithm_of(loop)->begin_own)
+        algorithm_of(loop)->begin_own(step, step->own);
+    loop->begun[step->learner] = true;
+}
+
+enum status loop_learn(struct loop *loop, uint32_t learner, struct learner_result *ret, struct error *error)
+{
+    struct learner_step step = step_of(loop, learner);
+    begin_own(loop, &step);
+    step.parameters = loop->parameters;
+    step.summary = loop->summary;
+    return algorithm_learn(algorithm_of(loop), &step, ret, error);
+}
+
+const float *loop_summary(const struct loop *loop)
+{
+    return loop->summary;
 }
 
 static enum status loop_fold(struct loop *loop, uint32_t learner, double *train_loss, struct error *error)
@@ -146,9 +199,42 @@ static enum status loop_fold(struct loop *loop, uint32_t learner, double *train_
     struct learner_result result;
     TRY(loop_learn(loop, learner, &result, error));
     const struct contribution from = {.source = learner, .weight = result.weight, .discount = 1};
-    TRY(reduction_fold(loop->reduction, 0, result.summary, loop_n_parameters(loop), &from, error));
+    TRY(reduction_fold(loop->reduction, 0, loop->summary, plan_summary_values(&loop->plan), &from, error));
     reduction_count(loop->reduction, &from);
     *train_loss += result.train_loss * (double)result.weight;
+    return STATUS_OK;
+}
+
+struct reupdate_step loop_reupdate_step(const struct loop *loop)
+{
+    return (struct reupdate_step){
+        .options = loop->text.algorithm.options,
+        .training = &loop->text.training,
+        .plan = &loop->plan,
+        .round = loop->round,
+        .rounds = loop->rounds,
+        .n_summaries = (uint32_t)loop->n_learners,
+        .n_learners = (uint32_t)loop->n_learners,
+    };
+}
+
+static enum status loop_commit(struct loop *loop, struct error *error)
+{
+    struct commit commit = {
+        .kind = algorithm_of(loop),
+        .step = loop_reupdate_step(loop),
+        .reduction = loop->reduction,
+        .current = loop->values,
+        .next = loop->next,
+    };
+    TRY(commit_open(&commit, NULL, error));
+    if (commit_is_whole(&commit))
+        commit_whole(&commit);
+    else
+        commit_range(&commit, 0, loop->plan.n_values);
+    TRY(commit_close(&commit, error));
+    loop->next = loop->values;
+    loop->values = commit.next;
     return STATUS_OK;
 }
 
@@ -158,32 +244,44 @@ enum status loop_round(struct loop *loop, bool backwards, double *ret_train_loss
     reduction_reset(loop->reduction, loop->weight_unit);
     for (size_t i = 0; i < loop->n_learners; i++)
         TRY(loop_fold(loop, (uint32_t)(backwards ? loop->n_learners - 1 - i : i), &train_loss, error));
-    const struct settling settling = {0};
-    TRY(reduction_settle(loop->reduction, &settling, error));
-    TRY(reduction_finish(loop->reduction, 0, loop_n_parameters(loop), loop->reduced, error));
-    struct reupdate_step step = {loop->text.algorithm.options, &loop->text.training, loop->round,
-                                 loop->rounds};
-    algorithm_of(loop)->reupdate(&step, 0, loop_n_parameters(loop), loop->parameters, loop->reduced);
-    memcpy(loop->parameters, loop->reduced, loop_n_parameters(loop) * sizeof(float));
+    TRY(loop_commit(loop, error));
     loop->round++;
     if (ret_train_loss)
         *ret_train_loss = train_loss / (double)reduction_weight(loop->reduction);
     return STATUS_OK;
 }
 
-void loop_resume(struct loop *loop, uint32_t round)
+void loop_resume(struct loop *loop, uint32_t round, const struct loop *from)
 {
     loop->round = round;
+    memmove(loop->values, from->values, loop_n_values(loop) * sizeof(float));
+    memmove(loop->own, from->own, loop->n_learners * loop->plan.n_own * sizeof(float));
+    memmove(loop->begun, from->begun, loop->n_learners * sizeof *loop->begun);
 }
 
 float *loop_parameters(struct loop *loop)
 {
-    return loop->parameters;
+    return loop->values;
 }
 
 size_t loop_n_parameters(const struct loop *loop)
 {
     return model_layout(loop->model)->n_parameters;
+}
+
+size_t loop_n_values(const struct loop *loop)
+{
+    return plan_kept_values(&loop->plan);
+}
+
+const struct algorithm_plan *loop_plan(const struct loop *loop)
+{
+    return &loop->plan;
+}
+
+const float *loop_own(const struct loop *loop, uint32_t learner)
+{
+    return loop->own + learner * loop->plan.n_own;
 }
 
 const struct model *loop_model(const struct loop *loop)
@@ -197,9 +295,32 @@ void loop_set_stop(struct loop *loop, bool (*stop)(void *user), void *user)
     loop->user = user;
 }
 
+static enum status evaluate_values(struct loop *loop, const float *parameters, const struct part *part,
+                                   struct evaluation *ret, struct error *error)
+{
+    return evaluate(loop->model, trainer_workspace(loop->trainer), (size_t)loop->text.training.batch_size,
+                    parameters, part, ret, error);
+}
+
+static enum status evaluate_own(struct loop *loop, const struct part *part, struct evaluation *ret,
+                                struct error *error)
+{
+    struct evaluation mean = {.n_samples = part->n_samples}, one;
+    for (uint32_t i = 0; i < loop->n_learners; i++) {
+        struct learner_step step = step_of(loop, i);
+        begin_own(loop, &step);
+        algorithm_of(loop)->own_model(&step, loop->parameters);
+        TRY(evaluate_values(loop, loop->parameters, part, &one, error));
+        mean.loss += one.loss / (double)loop->n_learners;
+        mean.accuracy += one.accuracy / (double)loop->n_learners;
+    }
+    *ret = mean;
+    return STATUS_OK;
+}
+
 enum status loop_evaluate(struct loop *loop, const struct part *part, struct evaluation *ret,
                           struct error *error)
 {
-    return evaluate(loop->model, trainer_workspace(loop->trainer), (size_t)loop->text.training.batch_size,
-                    loop->parameters, part, ret, error);
+    return algorithm_of(loop)->own_model ? evaluate_own(loop, part, ret, error)
+                                         : evaluate_values(loop, loop->values, part, ret, error);
 }

@@ -16,18 +16,28 @@ struct loop *loop_free(struct loop *loop);
 // be NULL) the learners' train losses, weighted by samples.
 enum status loop_round(struct loop *loop, bool backwards, double *ret_train_loss, struct error *error);
 
-// One learner's half of the round that comes next, from the present model; what `ret` points at lasts until
-// the next call.
+// One learner's half of the round that comes next, from the present model; its summary then stands in
+// loop_summary until the next call.
 enum status loop_learn(struct loop *loop, uint32_t learner, struct learner_result *ret, struct error *error);
+const float *loop_summary(const struct loop *loop);
 
-// Goes on with `round` next, as after a restart; whoever calls puts the model of the round before in place.
-void loop_resume(struct loop *loop, uint32_t round);
+// Goes on with `round` next, as after a restart, from what `from` has committed and its learners keep: a loop
+// of the same experiment.
+void loop_resume(struct loop *loop, uint32_t round, const struct loop *from);
 
-// The present model [n_parameters].
+// The present values [n_values]: all shared and private vectors, of which the first is the model, if there is
+// one.
 float *loop_parameters(struct loop *loop);
 size_t loop_n_parameters(const struct loop *loop);
+size_t loop_n_values(const struct loop *loop);
+const struct algorithm_plan *loop_plan(const struct loop *loop);
+// The step of the coordinator's half of the round that comes next, without scalars.
+struct reupdate_step loop_reupdate_step(const struct loop *loop);
+// What the learner keeps [plan.n_own].
+const float *loop_own(const struct loop *loop, uint32_t learner);
 const struct model *loop_model(const struct loop *loop);
 // Asked by learners between batches; NULL at first.
 void loop_set_stop(struct loop *loop, bool (*stop)(void *user), void *user);
+// The present model's, or the mean over the learners' own models where they have some.
 enum status loop_evaluate(struct loop *loop, const struct part *part, struct evaluation *ret,
                           struct error *error);

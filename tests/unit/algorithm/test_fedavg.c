@@ -22,7 +22,7 @@ Test(fedavg, the_next_model_is_the_mean_of_the_learners_weighted_by_samples)
         cr_assert_eq(loop_learn(loop, i, &result, NULL), STATUS_OK);
         double share = (double)toy.parts[i].n_samples / 30;
         for (size_t k = 0; k < n; k++)
-            expected[k] += share * (double)result.summary[k];
+            expected[k] += share * (double)loop_summary(loop)[k];
         loss += share * result.train_loss;
     }
     cr_assert_eq(loop_round(loop, false, &train_loss, NULL), STATUS_OK);

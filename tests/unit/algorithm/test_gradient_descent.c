@@ -51,7 +51,7 @@ Test(gradient_descent, batches_give_the_gradient_of_the_whole_part)
     cr_assert_float_eq(a.train_loss, b.train_loss, 1e-7);
     cr_assert_eq(a.train_accuracy, b.train_accuracy);
     for (size_t i = 0; i < loop_n_parameters(whole); i++)
-        cr_assert_float_eq((double)a.summary[i], (double)b.summary[i], 1e-7);
+        cr_assert_float_eq((double)loop_summary(whole)[i], (double)loop_summary(pieces)[i], 1e-7);
     loop_free(whole);
     loop_free(pieces);
 }
@@ -76,7 +76,7 @@ Test(gradient_descent, one_round_is_one_step_against_the_gradient)
     cr_assert_eq(loop_learn(loop, 0, &result, NULL), STATUS_OK);
     for (size_t i = 0; i < n; i++) {
         double parameter = (double)loop_parameters(loop)[i];
-        expected[i] = parameter - 0.5 * ((double)result.summary[i] + 0.1 * parameter);
+        expected[i] = parameter - 0.5 * ((double)loop_summary(loop)[i] + 0.1 * parameter);
     }
     cr_assert_eq(loop_round(loop, false, NULL, NULL), STATUS_OK);
     for (size_t i = 0; i < n; i++)
@@ -96,7 +96,7 @@ Test(gradient_descent, the_schedule_counts_rounds)
     for (uint32_t round = 1; round <= 5; round++) {
         memcpy(before, loop_parameters(loop), n * sizeof *before);
         cr_assert_eq(loop_learn(loop, 0, &result, NULL), STATUS_OK);
-        float gradient = result.summary[0];
+        float gradient = loop_summary(loop)[0];
         cr_assert_eq(loop_round(loop, false, NULL, NULL), STATUS_OK);
         double rate = fmin((double)round / 4, 1);
         cr_assert_float_eq((double)loop_parameters(loop)[0], (double)before[0] - rate * (double)gradient,

@@ -110,11 +110,11 @@ Test(local, starts_the_optimizer_afresh_each_time)
     size_t bytes = loop_n_parameters(loop) * sizeof(float);
     cr_assert_eq(loop_learn(loop, 1, &result, NULL), STATUS_OK);
     float *first = memory_floats(loop_n_parameters(loop));
-    memcpy(first, result.summary, bytes);
+    memcpy(first, loop_summary(loop), bytes);
     cr_assert_eq(loop_learn(loop, 0, &result, NULL), STATUS_OK);
-    cr_assert_neq(memcmp(first, result.summary, bytes), 0);
+    cr_assert_neq(memcmp(first, loop_summary(loop), bytes), 0);
     cr_assert_eq(loop_learn(loop, 1, &result, NULL), STATUS_OK);
-    cr_assert_eq(memcmp(first, result.summary, bytes), 0);
+    cr_assert_eq(memcmp(first, loop_summary(loop), bytes), 0);
     memory_free(first);
     loop_free(loop);
 }
@@ -135,10 +135,10 @@ Test(local, the_schedule_runs_over_all_rounds)
     struct learner_result result;
     size_t n = loop_n_parameters(loop);
     cr_assert_eq(loop_learn(loop, 2, &result, NULL), STATUS_OK);
-    double first = distance(result.summary, loop_parameters(loop), n);
-    loop_resume(loop, 2);
+    double first = distance(loop_summary(loop), loop_parameters(loop), n);
+    loop_resume(loop, 2, loop);
     cr_assert_eq(loop_learn(loop, 2, &result, NULL), STATUS_OK);
-    double second = distance(result.summary, loop_parameters(loop), n);
+    double second = distance(loop_summary(loop), loop_parameters(loop), n);
     cr_assert(first > 0);
     cr_assert_float_eq(second / first, 15.0 / 6, 0.01, "%g", second / first);
     loop_free(loop);

@@ -10,7 +10,7 @@ static struct version *open_version(void)
 {
     struct version *version = NULL;
     struct error error = ERROR_INIT;
-    cr_assert_eq(version_new(&version, &layout, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(version_new(&version, &layout, 6, 6, &error), STATUS_OK, "%s", error.message);
     return version;
 }
 
