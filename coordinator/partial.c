@@ -139,6 +139,5 @@ void partial_receive(struct partial *ret, cohort_v1_SubmitSummaryRequest *reques
 
 void partial_send(const struct partial *partial, cohort_v1_SubmitSummaryRequest *request)
 {
-    request->members =
-        (pb_callback_t){.funcs.encode = encode_members, .arg = (void *)(uintptr_t)partial};
+    request->members = (pb_callback_t){.funcs.encode = encode_members, .arg = (void *)(uintptr_t)partial};
 }

@@ -1,21 +1,37 @@
-// A codec: how a summary's float32 values become bytes on the wire, and back, range by range.
+// A codec: how a summary's float32 values become bytes on the wire, and back.
 #pragma once
 
+#include "base/philox.h"
 #include "base/registry.h"
+#include "nn/tensor.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+// One summary as both sides know it before a byte is sent.
+struct codec_frame {
+    size_t n_values;
+    const struct layout *layout; // tensors of its first vector, which others like it may follow; NULL: none
+    struct random_key key;       // seed, learner and round: keys what a codec draws
+};
+
 struct codec_kind {
     struct kind kind;
-    bool identity; // the bytes are the values themselves: sent and folded in place
-    // Bytes that `n_values` take.
-    size_t (*encoded_bytes)(const void *options, size_t n_values);
-    // Encodes all of `values` into `ret` [encoded_bytes]. NULL when identity.
-    void (*encode)(const void *options, const float *values, size_t n_values, uint8_t *ret);
-    // Decodes the encoded bytes [offset, offset + bytes) into values; tells which. NULL when identity.
-    enum status (*decode)(const void *options, size_t n_values, size_t offset, const uint8_t *encoded,
-                          size_t bytes, size_t *ret_first, size_t *ret_n, float *ret, struct error *error);
+    bool identity; // the bytes are the values themselves: sent and folded in place; no function but the first
+    bool exact;    // what comes back is what was given, bit for bit
+    bool unbiased; // the mean of what comes back, over its draws, is what was given
+    // Bytes that a frame's values take, always the same.
+    size_t (*encoded_bytes)(const void *options, const struct codec_frame *frame);
+    // Encodes `values` [n_values] into `ret` [encoded_bytes]. RESOURCE_EXHAUSTED when out of memory.
+    enum status (*encode)(const void *options, const struct codec_frame *frame, const float *values,
+                          uint8_t *ret, struct error *error);
+    // Whether `encoded` [encoded_bytes], which may come from anybody, can be decoded; NULL: any bytes can.
+    enum status (*check)(const void *options, const struct codec_frame *frame, const uint8_t *encoded,
+                         struct error *error);
+    // Values [first, first + n) of checked bytes; ranges in any order. What was not finite may come back as
+    // anything, also not finite.
+    void (*decode)(const void *options, const struct codec_frame *frame, const uint8_t *encoded, size_t first,
+                   size_t n, float *ret);
 };
 
 extern const struct registry codecs;

@@ -3,13 +3,15 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "f32 sends the memory itself");
 
-static size_t f32_bytes(const void *options, size_t n_values)
+static size_t f32_bytes(const void *options, const struct codec_frame *frame)
 {
-    return n_values * sizeof(float);
+    return frame->n_values * sizeof(float);
 }
 
 const struct codec_kind codec_f32 = {
     .kind = {.name = "f32", .help = "Float32 values as they are, 4 bytes each, folded in place"},
     .identity = true,
+    .exact = true,
+    .unbiased = true,
     .encoded_bytes = f32_bytes,
 };
