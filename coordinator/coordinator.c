@@ -26,7 +26,7 @@ static void check_leases(struct coordinator *coordinator, int64_t now_ms)
     for (struct member *member = coordinator->members; member; member = member->next)
         if (member->call && now_ms - member->last_seen_ms > coordinator->options->lease_ms)
             rpc_call_cancel(member->call); // its `closed` event makes it lost
-    lease_check_all(coordinator, now_ms);
+    lease_check_all(coordinator->leases, coordinator->options->lease_ms, now_ms);
 }
 
 static int64_t tick_jobs(struct coordinator *coordinator, int64_t now_ms)

@@ -329,7 +329,7 @@ static void download_model(struct rpc_call *call, void *service)
     }
     download->coordinator = service;
     coordinator_lock(download->coordinator);
-    lease_begin(download->coordinator, &download->lease, call);
+    lease_begin(&download->coordinator->leases, &download->lease, call);
     coordinator_unlock(download->coordinator);
     rpc_call_set_events(call, &download_events, download);
     rpc_call_receive(call);

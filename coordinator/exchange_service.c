@@ -152,7 +152,7 @@ static void attend(struct rpc_call *call, void *service)
     }
     attendance->coordinator = service;
     coordinator_lock(attendance->coordinator);
-    lease_begin(attendance->coordinator, &attendance->lease, call);
+    lease_begin(&attendance->coordinator->leases, &attendance->lease, call);
     coordinator_unlock(attendance->coordinator);
     rpc_call_set_events(call, &attend_events, attendance);
     rpc_call_receive(call);
@@ -240,7 +240,7 @@ static void fetch_model(struct rpc_call *call, void *service)
     }
     fetch->coordinator = service;
     coordinator_lock(fetch->coordinator);
-    lease_begin(fetch->coordinator, &fetch->lease, call);
+    lease_begin(&fetch->coordinator->leases, &fetch->lease, call);
     coordinator_unlock(fetch->coordinator);
     rpc_call_set_events(call, &fetch_events, fetch);
     rpc_call_receive(call);
@@ -289,9 +289,17 @@ struct submission {
     struct lease lease; // the upload's own: heartbeats do not renew it
     struct member *member;
     struct job_upload upload; // upload.upload is NULL before the header and after the end
+    struct partial members;   // received with the header: whose summaries a partial sum holds
+    struct job_partial sum;   // such a sum, instead of `upload`
     bool answered;
     int64_t seen_ms;
 };
+
+// The upload under way; NULL before the header and after the end.
+static struct upload *upload_of(const struct submission *submission)
+{
+    return submission->sum.upload ? submission->sum.upload : submission->upload.upload;
+}
 
 static void answer(struct submission *submission, struct rpc_call *call, bool accepted,
                    cohort_v1_Reason reason, const char *message)
@@ -314,9 +322,13 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
     enum status status = STATUS_NOT_FOUND;
     coordinator_lock(coordinator);
     struct job *job = find_job(coordinator, header->experiment_id, &reason, &error);
-    if (job)
+    bool is_sum = strcmp(header->codec, PARTIAL_CODEC) == 0;
+    if (job && is_sum)
+        status =
+            job_partial_begin(job, header, &submission->members, call, &submission->sum, &reason, &error);
+    else if (job)
         status = job_upload_begin(job, header, call, &submission->upload, &reason, &error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && !is_sum)
         submission->member = job->slots[submission->upload.slot].member;
     coordinator_unlock(coordinator);
     if (status != STATUS_OK)
@@ -344,7 +356,8 @@ static void end_upload(struct submission *submission, struct rpc_call *call, enu
     cohort_v1_Reason reason =
         finished == STATUS_OK ? cohort_v1_Reason_REASON_UNSPECIFIED : reason_of_fault(error);
     coordinator_lock(submission->coordinator);
-    bool counts = job_upload_end(&submission->upload, finished, reason, error);
+    bool counts = submission->sum.upload ? job_partial_end(&submission->sum, finished, reason, error)
+                                         : job_upload_end(&submission->upload, finished, reason, error);
     coordinator_unlock(submission->coordinator);
     if (finished != STATUS_OK)
         answer(submission, call, false, reason, error->message);
@@ -360,7 +373,7 @@ static void renew_lease(struct submission *submission)
 {
     int64_t now_ms = clock_monotonic_ms();
     lease_renew(&submission->lease);
-    if (now_ms - submission->seen_ms < submission->coordinator->options->lease_ms / 8)
+    if (!submission->member || now_ms - submission->seen_ms < submission->coordinator->options->lease_ms / 8)
         return;
     submission->seen_ms = now_ms;
     coordinator_lock(submission->coordinator);
@@ -376,11 +389,13 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
     struct error error = ERROR_INIT;
     if (submission->answered)
         return;
-    bool first = submission->upload.upload == NULL;
+    bool first = upload_of(submission) == NULL;
+    if (first)
+        partial_receive(&submission->members, &request);
     enum status status =
         first ? rpc_message_decode(message, cohort_v1_SubmitSummaryRequest_fields, &request, &error)
               : rpc_message_decode_chunk(message, cohort_v1_SubmitSummaryRequest_fields, &request, &chunk,
-                                         upload_take, submission->upload.upload, &error);
+                                         upload_take, upload_of(submission), &error);
     if (status == STATUS_OK && first && !request.has_header)
         status = error_set(&error, STATUS_INVALID_ARGUMENT, "the first message must hold the header");
     if (status == STATUS_OK && first)
@@ -389,8 +404,8 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
         renew_lease(submission);
     if (submission->answered)
         return;
-    if (!first && upload_fault(submission->upload.upload)->status != STATUS_OK) {
-        error = *upload_fault(submission->upload.upload);
+    if (!first && upload_fault(upload_of(submission))->status != STATUS_OK) {
+        error = *upload_fault(upload_of(submission));
         end_upload(submission, call, error.status, &error);
     } else if (status != STATUS_OK) {
         submission->answered = true;
@@ -406,12 +421,12 @@ static void submit_ended(struct rpc_call *call, void *user)
     struct error error = ERROR_INIT;
     if (submission->answered)
         return;
-    if (!submission->upload.upload) {
+    if (!upload_of(submission)) {
         submission->answered = true;
         rpc_call_finish(call, STATUS_INVALID_ARGUMENT, "a summary needs a header; send it first");
         return;
     }
-    enum status status = upload_finish(submission->upload.upload, &error);
+    enum status status = upload_finish(upload_of(submission), &error);
     end_upload(submission, call, status, &error);
 }
 
@@ -422,9 +437,12 @@ static void submit_closed(struct rpc_call *call, enum status status, const char 
     error_set(&error, STATUS_CANCELLED, "the connection broke");
     coordinator_lock(submission->coordinator);
     lease_end(&submission->lease);
+    if (submission->sum.upload)
+        job_partial_end(&submission->sum, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
     if (submission->upload.upload)
         job_upload_end(&submission->upload, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
     coordinator_unlock(submission->coordinator);
+    partial_release(&submission->members);
     memory_free(submission);
 }
 
@@ -443,7 +461,7 @@ static void submit_summary(struct rpc_call *call, void *service)
     }
     submission->coordinator = service;
     coordinator_lock(submission->coordinator);
-    lease_begin(submission->coordinator, &submission->lease, call);
+    lease_begin(&submission->coordinator->leases, &submission->lease, call);
     coordinator_unlock(submission->coordinator);
     rpc_call_set_events(call, &submit_events, submission);
     rpc_call_receive(call);

@@ -24,6 +24,17 @@ static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t wei
     events_add(job->events, &event);
 }
 
+static void note_assigned(struct job_slot *slot, const struct member *member, uint32_t number,
+                          uint32_t attempt)
+{
+    slot->assigned_ns = clock_monotonic_ns();
+    if (slot->assigned_round == number && slot->assigned_attempt == attempt)
+        return;
+    slot->assigned_to = member->incarnation;
+    slot->assigned_round = number;
+    slot->assigned_attempt = attempt;
+}
+
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
                    int64_t left_ms)
 {
@@ -39,7 +50,8 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     assignment->deadline_ms = left_ms;
     assignment->model_round = job->current->round;
     sha256_hex(job->current->sha256, assignment->model_sha256);
-    job->slots[slot].assigned_ns = clock_monotonic_ns();
+    assignment->summary_values = plan_summary_values(&job->plan);
+    note_assigned(&job->slots[slot], member, number, attempt);
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     member_send(member, &message);
 }

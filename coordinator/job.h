@@ -7,6 +7,7 @@
 #include "coordinator/coordinator.h"
 #include "coordinator/events.h"
 #include "coordinator/ingest.h"
+#include "coordinator/partial.h"
 #include "coordinator/round.h"
 #include "coordinator/version.h"
 #include "experiment/experiment.h"
@@ -18,12 +19,17 @@ struct slot_report {
 };
 
 struct job_upload;
+struct job_partial;
 
 struct job_slot {
     char name[64];         // the member that holds the slot; empty: free
     struct member *member; // NULL: not here now
     int64_t assigned_ns;
-    struct job_upload *upload; // the newest under way, or NULL
+    // The incarnation that was first assigned the round and attempt: a relay may have its summary from then.
+    uint64_t assigned_to;
+    uint32_t assigned_round, assigned_attempt;
+    struct job_upload *upload;   // the newest under way, or NULL
+    struct job_partial *partial; // a sum under way that its summary is in, or NULL
     struct slot_report report;
 };
 
@@ -127,6 +133,25 @@ bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_R
                     const struct error *error);
 // Gives up what the slot's learner is sending, if anything: it ends as broken, soon.
 void job_upload_cancel(struct job *job, uint32_t slot);
+
+// ---- partial sums of relays (job_partial.c) -------------------------------------------------------------
+
+// A sum of the summaries of several learners: counts for all of them, or for none.
+struct job_partial {
+    struct job *job;
+    struct rpc_call *call;
+    struct upload *upload;
+    struct partial members;
+    uint32_t *slots; // [members.n]
+    uint32_t round, attempt;
+};
+
+// Takes `members` over, also on failure; else as job_upload_begin.
+enum status job_partial_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct partial *members,
+                              struct rpc_call *call, struct job_partial *ret, cohort_v1_Reason *ret_reason,
+                              struct error *error);
+bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v1_Reason reason,
+                     const struct error *error);
 
 // ---- work in the pool (job_work.c) ----------------------------------------------------------------------
 

@@ -93,6 +93,8 @@ void job_upload_cancel(struct job *job, uint32_t slot)
 {
     if (job->slots[slot].upload)
         rpc_call_cancel(job->slots[slot].upload->call);
+    if (job->slots[slot].partial)
+        rpc_call_cancel(job->slots[slot].partial->call);
 }
 
 // What the learner sends while an older upload of its own hangs: that one is given up.

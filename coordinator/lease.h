@@ -9,19 +9,17 @@
 
 enum { LEASE_PATIENCE = 4 };
 
-struct coordinator;
-
 // Embedded in what a call's handler keeps.
 struct lease {
     struct rpc_call *call;
     _Atomic int64_t seen_ms;
-    struct lease *next, **link; // of the coordinator's list
+    struct lease *next, **link; // of the owner's list
 };
 
-// Under the coordinator's lock. `call` stays valid until the end, which may come more than once.
-void lease_begin(struct coordinator *coordinator, struct lease *lease, struct rpc_call *call);
+// Under the list's owner's lock. `call` stays valid until the end, which may come more than once.
+void lease_begin(struct lease **list, struct lease *lease, struct rpc_call *call);
 void lease_end(struct lease *lease);
 // A chunk has moved. From any thread.
 void lease_renew(struct lease *lease);
-// Cancels the calls of those that are overdue; under the lock.
-void lease_check_all(struct coordinator *coordinator, int64_t now_ms);
+// Cancels the calls of those that have been silent for LEASE_PATIENCE times `lease_ms`; under the lock.
+void lease_check_all(struct lease *list, int64_t lease_ms, int64_t now_ms);

@@ -1,10 +1,11 @@
-// cohort-coordinator: serves users and learners until it is told to stop.
+// cohort-coordinator: serves users and learners, or relays learners to another, until it is told to stop.
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/relay.h"
 #include "nn/blas.h"
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +16,9 @@ struct service {
     struct program_arguments arguments;
     struct rpc_runtime *runtime;
     struct rpc_server *server;
-    struct coordinator *coordinator;
+    struct coordinator *coordinator; // or
+    struct relay *relay;
+    const char *relay_of; // --relay-of
 };
 
 static size_t n_queue_threads(const struct coordinator_options *options)
@@ -49,27 +52,46 @@ static enum status listen_all(struct service *service, char *ret_first, size_t b
     return STATUS_OK;
 }
 
+static enum status make_relay(struct service *service, struct error *error)
+{
+    TRY(relay_new(&service->relay, &service->options, service->runtime, error));
+    const struct rpc_service services[] = {relay_service(service->relay)};
+    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    log_info("relaying", LOG_S("to", service->options.relay_of));
+    return rpc_server_new(&service->server, service->runtime, &options, error);
+}
+
+static enum status make_coordinator(struct service *service, struct error *error)
+{
+    TRY(coordinator_new(&service->coordinator, &service->options, error));
+    const struct rpc_service services[] = {coordinator_service(service->coordinator),
+                                           exchange_service(service->coordinator)};
+    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    return rpc_server_new(&service->server, service->runtime, &options, error);
+}
+
 static enum status start(struct service *service, struct error *error)
 {
     char address[256] = "";
     if (service->options.listen.n == 0)
         return error_set(error, STATUS_INVALID_ARGUMENT, "'listen' names no address; give at least one");
-    TRY(coordinator_new(&service->coordinator, &service->options, error));
+    if (service->relay_of)
+        service->options.relay_of = service->relay_of;
     TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
     rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
-    const struct rpc_service services[] = {coordinator_service(service->coordinator),
-                                           exchange_service(service->coordinator)};
-    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
-    TRY(rpc_server_new(&service->server, service->runtime, &options, error));
+    TRY(service->options.relay_of ? make_relay(service, error) : make_coordinator(service, error));
     TRY(listen_all(service, address, sizeof address, error));
     TRY(rpc_server_start(service->server, error));
     program_announce(&service->arguments, address);
     return STATUS_OK;
 }
 
-static bool busy(struct coordinator *coordinator)
+static bool busy(const struct service *service)
 {
+    struct coordinator *coordinator = service->coordinator;
     bool busy = false;
+    if (service->relay)
+        return relay_busy(service->relay);
     pthread_mutex_lock(&coordinator->lock);
     for (struct job *job = coordinator->jobs; job; job = job->next) {
         round_pause(job->round, clock_monotonic_ms());
@@ -85,7 +107,7 @@ static void drain(struct service *service)
 {
     int64_t until_ms = clock_monotonic_ms() + service->options.drain_ms;
     rpc_server_set_serving(service->server, false);
-    while (busy(service->coordinator) && clock_monotonic_ms() < until_ms)
+    while (busy(service) && clock_monotonic_ms() < until_ms)
         usleep(10000);
 }
 
@@ -102,6 +124,7 @@ static enum status serve(void *self, struct error *error)
     if (service->server)
         rpc_server_free(service->server, 0);
     coordinator_free(service->coordinator);
+    relay_free(service->relay);
     if (service->runtime)
         rpc_runtime_free(service->runtime);
     if (served)
@@ -120,6 +143,8 @@ int main(int argc, char **argv)
         .target = &service.options,
         .log = &service.options.log,
         .arguments = &service.arguments,
+        .own = {"--relay-of", ARGUMENT_TEXT, &service.relay_of, "ADDRESS",
+                "relay learners to the coordinator, or relay, at this address (setting relay_of)"},
         .serve = serve,
         .service = &service,
     };

@@ -55,6 +55,12 @@ const struct field coordinator_fields[] = {
      ROW(listen),
      .fallback = "[\"127.0.0.1:7070\"]",
      .help = "addresses: host:port, [ipv6]:port, unix:/path; port 0 takes a free one"},
+    {.name = "relay_of",
+     .type = FIELD_TEXT,
+     ROW(relay_of),
+     .help =
+         "address of a coordinator, or of another relay, that this process relays learners to, instead of "
+         "coordinating itself; its summaries go there as one sum"},
     {.name = "state",
      .type = FIELD_SECTION,
      .offset = 0,

@@ -4,7 +4,8 @@
 #include "config/program.h"
 
 struct coordinator_options {
-    struct text_list listen;  // addresses
+    struct text_list listen; // addresses
+    const char *relay_of; // a coordinator, or another relay: this process only relays; NULL: it coordinates
     const char *state_folder; // where committed models are kept; NULL: memory alone
     int64_t keep_models;      // of an experiment, in the state folder; 0: all
     bool read_data;    // experiments may name files that the coordinator reads (test data, initial weights)

@@ -58,6 +58,7 @@ static enum status read_all(const struct program *program, int argc, char **argv
          "stop when the process that started this one ends"},
         {"--version", ARGUMENT_FLAG, &version, NULL, "print the version"},
         {"--help", ARGUMENT_FLAG, &version, NULL, "print this"},
+        program->own,
         {0},
     };
     *ret_done = arguments_want_help(argc, argv);

@@ -26,6 +26,7 @@ struct program {
     void *target;                  // that they fill, zeroed
     const struct log_options *log; // in the target
     struct program_arguments *arguments;
+    struct argument own; // an option of this program alone; no name: none
     enum status (*serve)(void *service, struct error *error); // until told to stop
     void *service;
 };
