@@ -28,6 +28,7 @@ struct bench {
     bool json;
 
     struct bytes yaml;
+    struct experiment experiment;
     char logs[64]; // a folder, kept only when something failed
     char name[32]; // of the learners, before their number
     struct processes running;
@@ -71,10 +72,10 @@ static enum status describe(struct bench *bench, struct error *error)
                  bench->topology, bench->codec, bench->rounds, bench->learners);
     if (yaml->failed)
         return error_no_memory(error, yaml->n);
-    struct experiment experiment = EXPERIMENT_INIT;
-    TRY(experiment_parse(&experiment, yaml->data, yaml->n, "the exchange's experiment", NULL, 0, error));
-    experiment_release(&experiment);
-    return STATUS_OK;
+    TRY(experiment_parse(&bench->experiment, yaml->data, yaml->n, "the exchange's experiment", NULL, 0,
+                         error));
+    return local_check_processes(&bench->experiment.options.collaboration.topology,
+                                 (uint32_t)bench->processes, error);
 }
 
 static enum status check_bounds(const char *name, int64_t value, int64_t most, struct error *error)
@@ -157,8 +158,8 @@ static enum status start(struct bench *bench, struct error *error)
     if (bench->coordinator)
         TRY(check_nobody_waits(bench, error));
     TRY(steer_create(bench->channel, bench->yaml.data, bench->experiment_id, error));
-    return local_start_learners(&bench->running, address, bench->name, (uint32_t)bench->learners,
-                                (uint32_t)bench->processes, error);
+    return local_start_topology(&bench->running, address, &bench->experiment.options.collaboration.topology,
+                                bench->name, (uint32_t)bench->learners, (uint32_t)bench->processes, error);
 }
 
 // Keeps how long each round took.
@@ -270,6 +271,7 @@ static void bench_release(struct bench *bench, bool failed)
         file_remove_tree(bench->logs);
     history_release(&bench->history);
     bytes_release(&bench->yaml);
+    experiment_release(&bench->experiment);
 }
 
 // ---- the command ----------------------------------------------------------------------------------------
@@ -292,7 +294,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
         {"--parameters", ARGUMENT_COUNT, &bench.parameters, "P",
          "float32 values in the model (default 1000000)"},
         {"--rounds", ARGUMENT_COUNT, &bench.rounds, "R", "rounds to measure (default 20)"},
-        {"--topology", ARGUMENT_TEXT, &bench.topology, "T", "who exchanges with whom (default star)"},
+        {"--topology", ARGUMENT_TEXT, &bench.topology, "T",
+         "who exchanges with whom, as in YAML: star (default), \"{kind: tree, relays: 2}\""},
         {"--codec", ARGUMENT_TEXT, &bench.codec, "C", "how values become bytes (default f32)"},
         {"--coordinator", ARGUMENT_TEXT, &bench.coordinator, "ADDRESS",
          "measure against this coordinator instead of one started for it"},

@@ -102,8 +102,9 @@ static enum status start_processes(struct session *session, struct error *error)
     char address[256];
     TRY(processes_open(&session->processes, session->logs, error));
     TRY(local_start_coordinator(&session->processes, address, sizeof address, error));
-    TRY(local_start_learners(&session->processes, address, "learner", session->n_learners,
-                             session->n_processes, error));
+    TRY(local_start_topology(&session->processes, address,
+                             &session->experiment.options.collaboration.topology, "learner",
+                             session->n_learners, session->n_processes, error));
     TRY(rpc_runtime_new(&session->runtime, 1, error));
     return rpc_channel_new(&session->channel, session->runtime, address, error);
 }
@@ -318,7 +319,8 @@ static enum status choose_processes(struct session *session, int64_t wanted, str
             error, STATUS_INVALID_ARGUMENT,
             "--processes %lld is more than the experiment's %u learners; give at most one a learner",
             (long long)wanted, session->n_learners);
-    return STATUS_OK;
+    return local_check_processes(&session->experiment.options.collaboration.topology, session->n_processes,
+                                 error);
 }
 
 static enum status run(const struct command *command, int argc, char **argv, struct error *error)

@@ -33,13 +33,15 @@ static enum status check_header(const struct job *job, const cohort_v1_SummaryHe
                          "reducer '%s' takes no partial sums; pass the summaries on one by one",
                          reducer->kind.name);
     if (header->n_values != n || header->bytes != n * sizeof(int64_t))
-        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
-                         "a partial sum of %llu values in %llu bytes; this experiment's have %zu, 8 bytes each",
-                         (unsigned long long)header->n_values, (unsigned long long)header->bytes, n);
+        return error_set(
+            error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
+            "a partial sum of %llu values in %llu bytes; this experiment's have %zu, 8 bytes each",
+            (unsigned long long)header->n_values, (unsigned long long)header->bytes, n);
     if (members->n == 0 || members->failed || !partial_weigh(members, &weight) || weight != header->weight)
-        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_OUT_OF_RANGE),
-                         "a partial sum of %zu learners: it must name each once, and its weight must be theirs",
-                         members->n);
+        return error_set(
+            error, refuse(ret_reason, cohort_v1_Reason_REASON_OUT_OF_RANGE),
+            "a partial sum of %zu learners: it must name each once, and its weight must be theirs",
+            members->n);
     return STATUS_OK;
 }
 
@@ -57,8 +59,8 @@ static struct job_slot *find_slot(struct job *job, const cohort_v1_SummaryMember
 }
 
 static enum status check_member(struct job *job, const cohort_v1_SummaryHeader *header,
-                                const cohort_v1_SummaryMember *listed, uint32_t *ret_slot,
-                                int64_t now_ms, enum round_offer *ret_offer, struct error *error)
+                                const cohort_v1_SummaryMember *listed, uint32_t *ret_slot, int64_t now_ms,
+                                enum round_offer *ret_offer, struct error *error)
 {
     const struct member *member = NULL;
     struct job_slot *slot = find_slot(job, listed, &member);
@@ -148,11 +150,8 @@ enum status job_partial_begin(struct job *job, const cohort_v1_SummaryHeader *he
                               struct rpc_call *call, struct job_partial *ret, cohort_v1_Reason *ret_reason,
                               struct error *error)
 {
-    *ret = (struct job_partial){.job = job,
-                                .call = call,
-                                .members = *members,
-                                .round = header->round,
-                                .attempt = header->attempt};
+    *ret = (struct job_partial){
+        .job = job, .call = call, .members = *members, .round = header->round, .attempt = header->attempt};
     *members = PARTIAL_INIT;
     int64_t now_ms = clock_monotonic_ms();
     enum status status = begin(ret, header, now_ms, ret_reason, error);
@@ -241,7 +240,8 @@ static bool all_count(const struct job_partial *partial)
 {
     bool count = true;
     for (size_t i = 0; i < partial->members.n; i++)
-        count &= round_upload_counts(partial->job->round, partial->slots[i], partial->round, partial->attempt);
+        count &=
+            round_upload_counts(partial->job->round, partial->slots[i], partial->round, partial->attempt);
     return count;
 }
 

@@ -1,7 +1,7 @@
 // Control streams through a relay: for each one from downstream one upstream, in the learner's own name. What
 // either side says is passed on; the relay only looks on to know who is in which experiment and round.
-#include "base/log.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/relay_impl.h"
 #include <pb_decode.h>
@@ -34,8 +34,8 @@ static void enrolled(struct relayed *learner, const cohort_v1_Enrol *enrol)
 {
     struct error error = ERROR_INIT;
     leave_job(learner);
-    if (enrol->yaml && relay_job_open(learner->relay, enrol->experiment_id, enrol->yaml, &learner->job,
-                                      &error) != STATUS_OK)
+    if (enrol->yaml &&
+        relay_job_open(learner->relay, enrol->experiment_id, enrol->yaml, &learner->job, &error) != STATUS_OK)
         log_warn("cannot read the experiment: its summaries go one by one",
                  LOG_S("experiment", enrol->experiment_id), LOG_S("error", error.message));
 }
@@ -175,8 +175,8 @@ static void join(struct relayed *learner, struct rpc_call *call, const cohort_v1
     struct error error = ERROR_INIT;
     if (learner->joined || learner->up)
         return;
-    enum status status = relay_call(learner->relay, &learner->up, "/cohort.v1.Exchange/Attend", &up_events,
-                                    learner, &error);
+    enum status status =
+        relay_call(learner->relay, &learner->up, "/cohort.v1.Exchange/Attend", &up_events, learner, &error);
     if (status != STATUS_OK) {
         rpc_call_finish(call, status, error.message);
         return;

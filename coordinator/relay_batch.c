@@ -118,7 +118,8 @@ bool batch_has(const struct relay_job *job, const char *learner, uint32_t round,
 }
 
 // Calls `each` for the learners behind the relay whose summaries are in the batch.
-static void for_members(const struct batch *batch, void (*each)(struct relayed *learner, const struct batch *))
+static void for_members(const struct batch *batch,
+                        void (*each)(struct relayed *learner, const struct batch *))
 {
     for (struct relayed *learner = batch->job->relay->learners; learner; learner = learner->next)
         if (learner->added && learner->job == batch->job && learner->round == batch->round &&

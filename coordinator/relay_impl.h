@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 
 enum {
-    RELAY_GATHER_MS = 10,       // assignments of a round come one by one: so long after the last, all are here
-    RELAY_QUIET_MS = 2000,      // without a new summary for so long, those that are here go on
+    RELAY_GATHER_MS = 10,  // assignments of a round come one by one: so long after the last, all are here
+    RELAY_QUIET_MS = 2000, // without a new summary for so long, those that are here go on
     RELAY_BEFORE_MOST_MS = 500, // before a round's deadline, at most; else a quarter of what was left of it
 };
 
@@ -49,12 +49,12 @@ struct relay_job {
     uint32_t round, attempt, model_round;
     char model_sha256[65];
     uint64_t weight_unit;
-    size_t n_values;    // of a summary
-    int64_t assigned_ms; // when the last learner was given it
-    int64_t due_ms;     // the sum is sent by then; INT64_MAX: there is no deadline
-    struct relay_model *model;     // the newest
-    struct batch *open, *sending;  // summaries being gathered; those on their way
-    struct ingest *spare;          // of a batch that is done, for n_spare values
+    size_t n_values;              // of a summary
+    int64_t assigned_ms;          // when the last learner was given it
+    int64_t due_ms;               // the sum is sent by then; INT64_MAX: there is no deadline
+    struct relay_model *model;    // the newest
+    struct batch *open, *sending; // summaries being gathered; those on their way
+    struct ingest *spare;         // of a batch that is done, for n_spare values
     size_t n_spare;
 };
 
@@ -72,7 +72,7 @@ struct batch {
     struct rpc_call *call;
     uint64_t offset, bytes;
     struct pool_job done; // runs when nothing holds the sums any more
-    atomic_uint n_holds; // the call's, and one a chunk in the transport's hands
+    atomic_uint n_holds;  // the call's, and one a chunk in the transport's hands
     bool ended, answered;
     cohort_v1_SubmitSummaryResponse response;
     enum status status;
@@ -101,7 +101,7 @@ struct relay {
     struct rpc_runtime *runtime;
     struct rpc_channel *channel;
     struct pool *pool; // where a batch goes on when the transport has let go of it
-    char name[64]; // in the headers of sums
+    char name[64];     // in the headers of sums
     pthread_mutex_t lock;
     pthread_cond_t changed; // the timer's wishes, `ending`, or a call upstream that is over
     struct lease *leases;

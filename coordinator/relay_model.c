@@ -134,9 +134,10 @@ static enum status take_header(struct relay_model *model, const cohort_v1_ModelH
 {
     uint64_t most = (uint64_t)model->job->relay->options->max_model_bytes;
     if (header->bytes > most)
-        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
-                         "the model has %llu bytes, more than the %llu of this relay's limits.model; raise it",
-                         (unsigned long long)header->bytes, (unsigned long long)most);
+        return error_set(
+            error, STATUS_RESOURCE_EXHAUSTED,
+            "the model has %llu bytes, more than the %llu of this relay's limits.model; raise it",
+            (unsigned long long)header->bytes, (unsigned long long)most);
     if (model->has_header) { // of a fetch that goes on
         if (header->bytes != model->header.bytes || header->sha256.size != model->header.sha256.size ||
             memcmp(header->sha256.bytes, model->header.sha256.bytes, header->sha256.size) != 0)

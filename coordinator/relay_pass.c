@@ -1,5 +1,5 @@
-// What a relay passes on as it is, chunk by chunk: a summary that cannot be added up, and the question whether
-// one is wanted. The next chunk is asked for when the transport upstream has taken the one before.
+// What a relay passes on as it is, chunk by chunk: a summary that cannot be added up, and the question
+// whether one is wanted. The next chunk is asked for when the transport upstream has taken the one before.
 #include "base/memory.h"
 #include "coordinator/relay_impl.h"
 #include <stdio.h>

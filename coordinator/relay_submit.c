@@ -201,7 +201,8 @@ static void end_upload(struct relay_submission *submission, enum status finished
     }
     job->n_users++;
     batch->n_uploading--;
-    if (finished == STATUS_OK && partial_add_all(&batch->members, &submission->members, &error) == STATUS_OK) {
+    if (finished == STATUS_OK &&
+        partial_add_all(&batch->members, &submission->members, &error) == STATUS_OK) {
         batch->changed_ms = clock_monotonic_ms();
         for (size_t i = 0; i < submission->members.n; i++) {
             const cohort_v1_SummaryMember *member = &submission->members.members[i];

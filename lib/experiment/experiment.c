@@ -1,6 +1,6 @@
 #include "experiment/experiment.h"
 #include "base/memory.h"
-#include "reduce/ring.h"
+#include "reduce/reducer.h"
 #include "topology/topology.h"
 #include <inttypes.h>
 #include <math.h>
@@ -113,6 +113,20 @@ static enum status check_algorithm(const struct experiment *experiment, struct e
     return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
 }
 
+// Relays send sums on, so everything that decides on a summary must be known where it is added.
+static enum status check_sums(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct reducer_kind *reducer =
+        (const struct reducer_kind *)(const void *)collaboration->reducer.kind;
+    if (!reducer->sums)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "topology '%s' adds summaries up on the way, which reducer '%s' does not allow; use "
+                         "reducer mean, or topology star",
+                         collaboration->topology.kind->name, reducer->kind.name);
+    return STATUS_OK;
+}
+
 static enum status check_topology(const struct experiment *experiment, struct error *error)
 {
     const struct choice *choice = &experiment->options.collaboration.topology;
@@ -121,6 +135,8 @@ static enum status check_topology(const struct experiment *experiment, struct er
     enum status status = STATUS_OK;
     if (kind->check_learners)
         status = kind->check_learners(choice->options, n_learners, error);
+    if (status == STATUS_OK && kind->n_relays)
+        status = check_sums(experiment, error);
     if (status == STATUS_OK && kind->peers != PEERS_NONE)
         status = error_set(error, STATUS_INVALID_ARGUMENT, "topology '%s' is not served yet; use star",
                            kind->kind.name);

@@ -21,6 +21,8 @@ struct topology_kind {
     enum peer_pattern peers;
     // Refuses a number of learners that the options do not go with; NULL: any goes.
     enum status (*check_learners)(const void *options, size_t n, struct error *error);
+    // Relays between the coordinator and the learners, which need a reducer of partial sums; NULL: none.
+    uint32_t (*n_relays)(const void *options);
     // With PEERS_MIX: the graph of those `members` [n] (numbers below n_learners, ascending) that take part
     // in a round; its nodes are places in `members`.
     enum status (*graph)(const void *options, size_t n_learners, const uint32_t *members, size_t n,

@@ -5,7 +5,7 @@ import socket
 import struct
 
 import grpc
-from cohort_e2e import Service, classes_experiment, enum_name, main, message, refused, to_yaml
+from cohort_e2e import Service, classes_experiment, enum_name, main, merged, message, refused, to_yaml
 
 LEARNERS = 10
 
@@ -91,6 +91,32 @@ def it_gives_the_model_of_a_star_through_relays_of_relays(world):
     assert ended.model_sha256 == star.hash
     assert ended.bytes_up == 8 * star.summary["model_parameters"] * 3
     world.stop_services()
+
+
+def it_runs_trees(world):
+    experiment = ten(world)
+    star = world.run(experiment, out="star")
+    for n in 1, 3:
+        tree = {"collaboration": {"topology": {"kind": "tree", "relays": n}}}
+        run = world.run(merged(experiment, tree), out=f"tree-{n}")
+        assert [row["model_sha256"] for row in run.metrics("round")] == [row["model_sha256"] for row in star.metrics("round")]
+        assert run.summary["bytes_up"] == 8 * n * 3 * star.summary["model_parameters"]
+        assert run.summary["final"] == star.summary["final"]
+        names = sorted(row["learner"] for row in run.metrics("learner"))
+        assert names == sorted(row["learner"] for row in star.metrics("learner")), names
+        assert len(list((run.folder / "logs").glob("relay-*.log"))) == n
+
+
+def it_refuses_trees_that_cannot_be(world):
+    for changes, arguments, words in (
+        ({"topology": {"kind": "tree", "relays": 11}}, (), ("11", "10")),
+        ({}, ("--processes", 1), ("--processes 1", "2 relays")),
+    ):
+        experiment = ten(world)
+        experiment["collaboration"].update({"topology": "tree", **changes})
+        path = world.write("tree.yaml", experiment)
+        code, _, err = world.cohort("run", path, *arguments)
+        assert code == 2 and all(word in err for word in words), err
 
 
 main(globals())
