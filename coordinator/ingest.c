@@ -8,6 +8,7 @@ struct ingest {
     atomic_uint references;
     struct reduction *reduction;
     size_t n_values;
+    bool gathers; // the reducer keeps summaries by itself, and can give each of them up
     size_t buffer_bytes;
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t idle;
@@ -41,6 +42,7 @@ enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t
     pthread_cond_init(&ingest->idle, NULL);
     ingest->n_values = n_values;
     ingest->buffer_bytes = room->memory_bytes;
+    ingest->gathers = !((const struct reducer_kind *)reducer->kind)->streams;
     enum status status = reduction_new(&ingest->reduction, reducer, n_values, room, error);
     if (status != STATUS_OK)
         ingest_unref(ingest);
@@ -128,7 +130,7 @@ static enum status begin(struct upload **ret, struct ingest *ingest, const struc
     upload->from = *from;
     upload->n_summaries = n_summaries;
     upload->value_bytes = value_bytes;
-    if (reserve(ingest, bytes)) {
+    if (!ingest->gathers && reserve(ingest, bytes)) {
         upload->held = memory_alloc(bytes);
         if (!upload->held)
             unreserve(ingest, bytes);
@@ -157,6 +159,16 @@ static size_t whole_bytes(const struct upload *upload)
     return upload->ingest->n_values * upload->value_bytes;
 }
 
+// What was folded of a broken upload is taken out of a reduction that can do so; true when it cannot.
+static bool take_out(struct upload *upload)
+{
+    if (!upload->folded || upload->finished || !enter(upload))
+        return false;
+    bool gone = reduction_forget(upload->ingest->reduction, &upload->from);
+    leave(upload->ingest);
+    return !gone;
+}
+
 bool upload_free(struct upload *upload)
 {
     if (!upload)
@@ -164,9 +176,7 @@ bool upload_free(struct upload *upload)
     struct ingest *ingest = upload->ingest;
     if (upload->held)
         unreserve(ingest, whole_bytes(upload));
-    pthread_mutex_lock(&ingest->lock);
-    bool spoilt = upload->folded && !upload->finished && upload->generation == ingest->generation;
-    pthread_mutex_unlock(&ingest->lock);
+    bool spoilt = take_out(upload);
     memory_free(upload->held);
     memory_free(upload);
     ingest_unref(ingest);

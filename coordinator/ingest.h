@@ -1,6 +1,7 @@
 // Summaries on their way from received chunks into the round's reduction. Small ones are held back until they
 // are whole, so that a broken upload leaves no trace; what does not fit into the buffer is folded as it
-// arrives, and a break then spoils the reduction.
+// arrives, and a break then spoils the reduction. A reducer that gathers summaries has them as they arrive,
+// and a break leaves no trace there either.
 //
 // Thread-safe; no lock of the owner's is needed for ingest_take.
 #pragma once

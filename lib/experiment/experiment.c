@@ -67,19 +67,37 @@ static enum status check_participation(const struct experiment *experiment, stru
         minimum, learners);
 }
 
-// Summaries of a round when every learner is a member: the ring holds so many (reduce/ring.h).
+// Summaries of a round when every learner is a member.
+static double n_selected(const struct collaboration_options *collaboration)
+{
+    double selected = ceil(collaboration->participation.fraction * (double)collaboration->learners - 1e-9);
+    return fmax(selected, fmax(1, (double)collaboration->participation.minimum));
+}
+
+// The ring holds so many (reduce/ring.h).
 static enum status check_selected(const struct experiment *experiment, struct error *error)
 {
-    const struct collaboration_options *collaboration = &experiment->options.collaboration;
-    double selected = ceil(collaboration->participation.fraction * (double)collaboration->learners - 1e-9);
-    if (selected < (double)collaboration->participation.minimum)
-        selected = (double)collaboration->participation.minimum;
+    double selected = n_selected(&experiment->options.collaboration);
     if (selected <= RING_TERMS_MAX)
         return STATUS_OK;
     return error_at(error, experiment_mark(experiment, "collaboration.learners"), STATUS_INVALID_ARGUMENT,
                     "a round would select %.0f learners, but a mean holds at most %d summaries; lower "
                     "participation.fraction or learners",
                     selected, RING_TERMS_MAX);
+}
+
+// Whatever number of summaries a round commits with, the reducer must be able to reduce it.
+static enum status check_reducer(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct choice *choice = &collaboration->reducer;
+    const struct reducer_kind *kind = (const struct reducer_kind *)choice->kind;
+    int64_t minimum = collaboration->participation.minimum;
+    if (!kind->check_learners)
+        return STATUS_OK;
+    enum status status = kind->check_learners(choice->options, minimum ? (size_t)minimum : 1,
+                                              (size_t)n_selected(collaboration), error);
+    return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
 }
 
 static enum status check_stop(const struct experiment *experiment, struct error *error)
@@ -150,6 +168,7 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_layers(experiment, error));
     TRY(check_participation(experiment, error));
     TRY(check_selected(experiment, error));
+    TRY(check_reducer(experiment, error));
     TRY(check_stop(experiment, error));
     TRY(check_topology(experiment, error));
     return check_algorithm(experiment, error);

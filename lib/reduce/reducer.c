@@ -1,5 +1,7 @@
 #include "reduce/reducer.h"
 #include "base/memory.h"
+#include "reduce/finite.h"
+#include "reduce/gather.h"
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -26,11 +28,12 @@ struct block {
 
 struct reduction {
     const struct reducer_kind *kind;
-    void *state;
+    struct gathering *gathering; // NULL: it streams, with what follows `n_summaries`
     size_t n_values;
     uint64_t weight_unit;
     _Atomic uint64_t weight;
     _Atomic size_t n_summaries;
+    void *state;
     size_t n_blocks;
     struct block blocks[];
 };
@@ -54,31 +57,38 @@ static struct piece piece_at(struct reduction *reduction, size_t offset, size_t 
     };
 }
 
+static enum status open_streaming(struct reduction *reduction, const struct choice *reducer, size_t n_blocks,
+                                  struct error *error)
+{
+    TRY(reduction->kind->open(reducer->options, reduction->n_values, &reduction->state, error));
+    reduction->n_blocks = n_blocks;
+    for (size_t i = 0; i < n_blocks; i++)
+        pthread_mutex_init(&reduction->blocks[i].lock, NULL);
+    return STATUS_OK;
+}
+
 enum status reduction_new(struct reduction **ret, const struct choice *reducer, size_t n_values,
                           const struct reduction_room *room, struct error *error)
 {
-    (void)room; // every reducer streams
     if (n_values == 0 || n_values > SIZE_MAX / 2 / sizeof(int64_t))
         return error_set(error, STATUS_INVALID_ARGUMENT, "a reduction over '%zu' values is not possible",
                          n_values);
-    size_t n_blocks = (n_values - 1) / BLOCK_VALUES + 1;
+    const struct reducer_kind *kind = (const struct reducer_kind *)reducer->kind;
+    size_t n_blocks = kind->streams ? (n_values - 1) / BLOCK_VALUES + 1 : 0;
     size_t bytes = sizeof(struct reduction) + n_blocks * sizeof(struct block);
     struct reduction *reduction = memory_zalloc(bytes);
     if (!reduction)
         return error_no_memory(error, bytes);
-    reduction->kind = (const struct reducer_kind *)reducer->kind;
+    reduction->kind = kind;
     reduction->n_values = n_values;
     reduction->weight_unit = 1;
-    enum status status = reduction->kind->open(reducer->options, n_values, &reduction->state, error);
-    if (status != STATUS_OK) {
+    enum status status = kind->streams ? open_streaming(reduction, reducer, n_blocks, error)
+                                       : gathering_new(&reduction->gathering, reducer, n_values, room, error);
+    if (status == STATUS_OK)
+        *ret = reduction;
+    else
         memory_free(reduction);
-        return status;
-    }
-    reduction->n_blocks = n_blocks;
-    for (size_t i = 0; i < n_blocks; i++)
-        pthread_mutex_init(&reduction->blocks[i].lock, NULL);
-    *ret = reduction;
-    return STATUS_OK;
+    return status;
 }
 
 struct reduction *reduction_free(struct reduction *reduction)
@@ -87,13 +97,17 @@ struct reduction *reduction_free(struct reduction *reduction)
         return NULL;
     for (size_t i = 0; i < reduction->n_blocks; i++)
         pthread_mutex_destroy(&reduction->blocks[i].lock);
-    reduction->kind->close(reduction->state);
+    if (reduction->kind->streams)
+        reduction->kind->close(reduction->state);
+    gathering_free(reduction->gathering);
     return memory_free(reduction);
 }
 
 void reduction_reset(struct reduction *reduction, uint64_t weight_unit)
 {
     assert(weight_unit > 0);
+    if (reduction->gathering)
+        gathering_reset(reduction->gathering);
     for (size_t i = 0; i < reduction->n_blocks; i++)
         reduction->blocks[i].stale = true;
     reduction->weight_unit = weight_unit;
@@ -148,14 +162,9 @@ static enum status check_contribution(const struct contribution *from, struct er
     return STATUS_OK;
 }
 
-enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
-                           const struct contribution *from, struct error *error)
+static enum status fold_streaming(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                                  const struct contribution *from, struct error *error)
 {
-    TRY(check_contribution(from, error));
-    if (offset > reduction->n_values || n > reduction->n_values - offset)
-        return error_set(error, STATUS_OUT_OF_RANGE,
-                         "'%zu' values from %zu do not fit a summary of %zu: send the round's own layout", n,
-                         offset, reduction->n_values);
     double scale = scale_of(reduction, from);
     for (size_t done = 0; done < n;) {
         struct piece piece = piece_at(reduction, offset + done, n - done);
@@ -169,9 +178,33 @@ enum status reduction_fold(struct reduction *reduction, size_t offset, const flo
     return STATUS_OK;
 }
 
+static enum status fold_gathering(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                                  const struct contribution *from, struct error *error)
+{
+    size_t bad = first_not_finite(values, n);
+    if (bad < n)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "value %zu of the summary is '%g': train with a smaller learning rate or clip_norm",
+                         offset + bad, (double)values[bad]);
+    return gathering_fold(reduction->gathering, offset, values, n, from, error);
+}
+
+enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+                           const struct contribution *from, struct error *error)
+{
+    TRY(check_contribution(from, error));
+    if (offset > reduction->n_values || n > reduction->n_values - offset)
+        return error_set(error, STATUS_OUT_OF_RANGE,
+                         "'%zu' values from %zu do not fit a summary of %zu: send the round's own layout", n,
+                         offset, reduction->n_values);
+    return reduction->gathering ? fold_gathering(reduction, offset, values, n, from, error)
+                                : fold_streaming(reduction, offset, values, n, from, error);
+}
+
 void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
                       const struct contribution *from)
 {
+    assert(!reduction->gathering);
     double scale = scale_of(reduction, from);
     for (size_t done = 0; done < n;) {
         struct piece piece = piece_at(reduction, offset + done, n - done);
@@ -186,8 +219,26 @@ void reduction_unfold(struct reduction *reduction, size_t offset, const float *v
     }
 }
 
+bool reduction_forget(struct reduction *reduction, const struct contribution *from)
+{
+    if (!reduction->gathering)
+        return false;
+    gathering_forget(reduction->gathering, from->source);
+    return true;
+}
+
+enum status reduction_distance(const struct reduction *reduction, const struct contribution *from,
+                               const float *reference, size_t n_reference, double *ret, struct error *error)
+{
+    if (!reduction->gathering)
+        return error_set(error, STATUS_UNIMPLEMENTED, "'%s' keeps no summaries", reduction->kind->kind.name);
+    return gathering_distance(reduction->gathering, from->source, reference, n_reference, ret, error);
+}
+
 void reduction_count(struct reduction *reduction, const struct contribution *from)
 {
+    if (reduction->gathering)
+        gathering_count(reduction->gathering, from);
     atomic_fetch_add(&reduction->weight, from->weight);
     atomic_fetch_add(&reduction->n_summaries, 1);
 }
@@ -205,22 +256,28 @@ uint64_t reduction_weight(const struct reduction *reduction)
 enum status reduction_settle(struct reduction *reduction, const struct settling *settling,
                              struct error *error)
 {
-    (void)settling;
+    assert(settling->n_reference <= reduction->n_values);
     if (reduction_n_summaries(reduction) == 0)
         return error_set(error, STATUS_FAILED_PRECONDITION, "no summary came; there is nothing to reduce");
-    return STATUS_OK;
+    return reduction->gathering ? gathering_settle(reduction->gathering, settling, error) : STATUS_OK;
+}
+
+static void finish_streaming(const struct reduction *reduction, size_t offset, size_t n, float *ret)
+{
+    for (size_t i = offset / BLOCK_VALUES; i * BLOCK_VALUES < offset + n; i++)
+        assert(!reduction->blocks[i].stale);
+    double total = (double)reduction_weight(reduction) / (double)reduction->weight_unit;
+    reduction->kind->finish(reduction->state, offset, n, total, ret);
 }
 
 enum status reduction_finish(const struct reduction *reduction, size_t offset, size_t n, float *ret,
                              struct error *error)
 {
-    (void)error;
     assert(reduction_n_summaries(reduction) > 0);
     assert(offset <= reduction->n_values && n <= reduction->n_values - offset);
-    for (size_t i = offset / BLOCK_VALUES; i * BLOCK_VALUES < offset + n; i++)
-        assert(!reduction->blocks[i].stale);
-    double total = (double)reduction_weight(reduction) / (double)reduction->weight_unit;
-    reduction->kind->finish(reduction->state, offset, n, total, ret);
+    if (reduction->gathering)
+        return gathering_finish(reduction->gathering, offset, n, ret, error);
+    finish_streaming(reduction, offset, n, ret);
     return STATUS_OK;
 }
 
@@ -270,6 +327,9 @@ static enum status fold_sums_piece(struct reduction *reduction, const struct pie
 enum status reduction_fold_sums(struct reduction *reduction, size_t offset, const int64_t *sums, size_t n,
                                 uint32_t n_summaries, struct error *error)
 {
+    if (!reduction->kind->sums)
+        return error_set(error, STATUS_UNIMPLEMENTED, "'%s' cannot be made of partial sums",
+                         reduction->kind->kind.name);
     if (n_summaries == 0 || n_summaries > RING_TERMS_MAX)
         return error_set(error, STATUS_OUT_OF_RANGE, "a partial sum of '%u' summaries: it must be of 1 to %d",
                          n_summaries, RING_TERMS_MAX);

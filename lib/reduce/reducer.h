@@ -40,10 +40,16 @@ struct settling {
     struct pool *pool; // for help with passes over all summaries; NULL: this thread alone
 };
 
+struct gathered;
+struct tile;
+
 struct reducer_kind {
     struct kind kind;
-    // True when summaries can be folded as they arrive, range by range, and forgotten; false when all of them
-    // are needed at once.
+    // Refuses options with which `least` summaries, or `most`, cannot be reduced: INVALID_ARGUMENT. NULL: any
+    // number will do.
+    enum status (*check_learners)(const void *options, size_t least, size_t most, struct error *error);
+    // True when summaries are folded as they arrive, range by range, and forgotten: such a kind has the five
+    // functions from `open` on. False when all of them are needed at once: then the two from `settle` on.
     bool streams;
     enum status (*open)(const void *options, size_t n_values, void **ret, struct error *error);
     // Folds `n` values from `offset` of one summary, each times `scale` (its weight in the round's unit); a
@@ -59,6 +65,10 @@ struct reducer_kind {
     // The ring's sums [n_values] that everything comes from, when a reduction of partial sums is that of all
     // summaries, as relays need. NULL: it is not so.
     int64_t *(*sums)(void *state);
+    // Once all summaries are there (reduce/gathered.h): decides what each counts for. NULL: the same.
+    enum status (*settle)(const void *options, struct gathered *gathered, struct error *error);
+    // The reduced values [n] of a tile of the summaries that count; from several threads.
+    void (*combine)(const void *options, const struct tile *tile, float *ret);
 };
 
 extern const struct registry reducers;
@@ -78,12 +88,19 @@ void reduction_reset(struct reduction *reduction, uint64_t weight_unit);
 // of summaries is not possible, and nothing was folded.
 enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
                            const struct contribution *from, struct error *error);
-// Takes back exactly what such a fold of the same values added, as when the rest of its summary turns out to
-// be bad or never comes. Only where the reducer streams.
+// Takes back exactly what such a fold of the same values added. Only where the reducer streams.
 void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
                       const struct contribution *from);
+// Gives up a summary of which only a part came, or which turns out to be bad. False when that is not possible
+// without its values: where the reducer streams.
+bool reduction_forget(struct reduction *reduction, const struct contribution *from);
+// How far a summary that is folded but not counted yet lies from `reference` [n_reference] and, beyond that,
+// from zero. UNIMPLEMENTED where the reducer streams.
+enum status reduction_distance(const struct reduction *reduction, const struct contribution *from,
+                               const float *reference, size_t n_reference, double *ret, struct error *error);
 // Says that a whole summary has been folded. From any thread.
 void reduction_count(struct reduction *reduction, const struct contribution *from);
+
 // ---- partial sums: what a relay has folded, for another reduction of the same weight unit ---------------
 
 // The sums [n_values] of the whole summaries that were counted; at least one was. They change with folds and
@@ -101,7 +118,8 @@ void reduction_count_sums(struct reduction *reduction, uint32_t n_summaries, uin
 // The number of whole summaries, and the sum of their weights in samples.
 size_t reduction_n_summaries(const struct reduction *reduction);
 uint64_t reduction_weight(const struct reduction *reduction);
-// After the last fold, before the first range is finished; at least one summary was folded.
+// After the last fold, before the first range is finished. FAILED_PRECONDITION when no summary came,
+// INVALID_ARGUMENT when fewer did than the reducer's options need.
 enum status reduction_settle(struct reduction *reduction, const struct settling *settling,
                              struct error *error);
 // Values [n] from `offset`; ranges may be finished from several threads at once.

@@ -321,3 +321,80 @@ Test(ingest, resets_while_others_upload_leave_nothing_behind, .timeout = 60)
         ingest_unref(ingest);
     }
 }
+
+// ---- a reducer that gathers -----------------------------------------------------------------------------
+
+static struct ingest *open_gathering(size_t buffer_bytes)
+{
+    struct ingest *ingest = NULL;
+    const struct choice choice = {.kind = registry_find(&reducers, "median")};
+    const struct reduction_room room = {.memory_bytes = buffer_bytes};
+    cr_assert_eq(ingest_new(&ingest, &choice, N, &room, NULL), STATUS_OK);
+    ingest_reset(ingest, 10);
+    return ingest;
+}
+
+static struct upload *begin_of(struct ingest *ingest, uint32_t source)
+{
+    struct upload *upload = NULL;
+    const struct contribution from = {.source = source, .weight = 5, .discount = 1};
+    cr_assert_eq(upload_new(&upload, ingest, &from, NULL), STATUS_OK);
+    return upload;
+}
+
+static void submit_of(struct ingest *ingest, uint32_t source, size_t step)
+{
+    struct upload *upload = begin_of(ingest, source);
+    draw(values, source);
+    cr_assert(take_all(upload, values, step));
+    cr_assert_eq(upload_finish(upload, NULL), STATUS_OK);
+    cr_assert_not(upload_free(upload));
+}
+
+static void finish_gathered(struct ingest *ingest, float ret[N])
+{
+    const struct settling settling = {0};
+    cr_assert_eq(reduction_settle(ingest_reduction(ingest), &settling, NULL), STATUS_OK);
+    finish(ingest, ret);
+}
+
+Test(ingest, gathered_summaries_that_break_or_are_unfit_leave_nothing_behind)
+{
+    static const size_t buffers[] = {HELD, STREAMED, N * sizeof(float)};
+    for (size_t i = 0; i < ARRAY_SIZE(buffers); i++) {
+        struct ingest *ingest = open_gathering(buffers[i]);
+        for (uint32_t source = 0; source < 3; source++)
+            submit_of(ingest, source, N * sizeof(float));
+        finish_gathered(ingest, expected);
+        ingest_reset(ingest, 10);
+        struct upload *unfit = begin_of(ingest, 1), *broken = begin_of(ingest, 2);
+        draw(values, 1);
+        values[N - 1] = NAN;
+        cr_assert_not(take_all(unfit, values, 4099));
+        cr_assert_eq(upload_fault(unfit)->status, STATUS_INVALID_ARGUMENT);
+        cr_assert_not(upload_free(unfit), "nothing is spoilt");
+        cr_assert(upload_take(broken, 0, (const uint8_t *)values, 4098));
+        cr_assert_not(upload_free(broken), "nothing is spoilt");
+        for (uint32_t source = 3; source-- > 0;)
+            submit_of(ingest, source, 4099);
+        finish_gathered(ingest, found);
+        assert_same(expected, found);
+        ingest_unref(ingest);
+    }
+}
+
+Test(ingest, what_a_reset_voided_is_not_gathered)
+{
+    struct ingest *ingest = open_gathering(STREAMED);
+    struct upload *old = begin_of(ingest, 1);
+    draw(values, 9);
+    cr_assert(upload_take(old, 0, (const uint8_t *)values, 4096));
+    ingest_reset(ingest, 10);
+    submit_of(ingest, 1, 4099);
+    cr_assert(upload_take(old, 4096, (const uint8_t *)values + 4096, 4096));
+    cr_assert_not(upload_free(old));
+    finish_gathered(ingest, found);
+    draw(values, 1);
+    assert_same(values, found);
+    ingest_unref(ingest);
+}

@@ -331,3 +331,16 @@ Test(experiment, a_damaged_file_is_read_back_the_same_or_refused_in_one_line)
     cr_assert_gt(n_taken, 100, "%zu", n_taken);
     cr_assert_gt(n_refused, 1000);
 }
+
+Test(experiment, a_reducer_is_refused_for_fewer_summaries_than_it_needs)
+{
+    struct experiment experiment = taken(WHOLE, "collaboration.reducer={krum: {byzantine: 2}}");
+    experiment_release(&experiment);
+    refused(WHOLE, "collaboration.reducer={krum: {byzantine: 3}}",
+            "--set: krum with byzantine '3' needs 9 summaries a round, not 8; set "
+            "collaboration.participation.minimum to that or more");
+    refused(WHOLE, "collaboration.reducer={trimmed_mean: {trim: 0.1}}",
+            "--set: trim '0.1' of 8 summaries leaves none out");
+    refused(WHOLE, "collaboration.reducer={trimmed_mean: {trim: 0.5}}",
+            "--set: trim '0.5' must be below 0.5");
+}
