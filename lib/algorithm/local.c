@@ -43,6 +43,18 @@ enum status local_check_loss(const struct learner_step *step, double loss, struc
         step->learner, loss, step->round);
 }
 
+enum status local_check_summary(const struct learner_step *step, struct error *error)
+{
+    size_t n = plan_summary_values(step->plan);
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(step->summary[i]))
+            return error_set(error, STATUS_INVALID_ARGUMENT,
+                             "value %zu of the summary of learner '%u' became '%g' in round %u: set a "
+                             "smaller learning_rate, or clip_norm",
+                             i, step->learner, (double)step->summary[i], step->round);
+    return STATUS_OK;
+}
+
 void local_order(const struct learner_step *step, uint32_t epoch, uint32_t *ret_order)
 {
     struct random random = random_open((struct random_key){.seed = step->seed,

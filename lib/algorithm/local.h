@@ -20,6 +20,8 @@ double tally_accuracy(const struct tally *tally, enum target_type targets);
 // The learner's step must have samples, and its loss must stay finite; else an error with what to do.
 enum status local_check_part(const struct learner_step *step, struct error *error);
 enum status local_check_loss(const struct learner_step *step, double loss, struct error *error);
+// The whole summary must be finite: for algorithms whose learners keep something of what they send.
+enum status local_check_summary(const struct learner_step *step, struct error *error);
 
 // The order of the samples in `epoch` (from 0) of the step's round: a pure function of seed, learner, round
 // and epoch (docs/reproducibility.md).

@@ -1,6 +1,7 @@
 // Runs one of the reference problems and prints everything that an independent implementation needs to do the
 // same, as JSON: data, parts, initial parameters, the loss curve and the final parameters.
-//     reference-dump PROBLEM LEARNERS ROUNDS
+//     reference-dump PROBLEM LEARNERS ROUNDS [YAML]
+// With YAML for the problem's own: `{algorithm: ..., training: ..., model: ...}`.
 #include "base/memory.h"
 #include "loop.h"
 #include "toy.h"
@@ -83,13 +84,13 @@ static enum status run_rounds(struct loop *loop, uint32_t n_rounds, struct error
     return STATUS_OK;
 }
 
-static enum status run(const struct problem *problem, size_t n_learners, uint32_t n_rounds,
+static enum status run(const struct problem *problem, const char *yaml, size_t n_learners, uint32_t n_rounds,
                        struct error *error)
 {
     struct toy toy;
     struct loop *loop = NULL;
     TRY(toy_init(&toy, problem->targets, N_SAMPLES, N_FEATURES, problem->n_outputs, n_learners, error));
-    enum status status = loop_new(&loop, problem->yaml, toy.parts, n_learners, SEED, n_rounds, error);
+    enum status status = loop_new(&loop, yaml, toy.parts, n_learners, SEED, n_rounds, error);
     if (status == STATUS_OK) {
         printf("{");
         print_data(&toy);
@@ -104,15 +105,16 @@ static enum status run(const struct problem *problem, size_t n_learners, uint32_
 int main(int argc, char **argv)
 {
     struct error error = ERROR_INIT;
-    int n_learners = argc == 4 ? atoi(argv[2]) : 0, n_rounds = argc == 4 ? atoi(argv[3]) : 0;
+    int n_learners = argc >= 4 ? atoi(argv[2]) : 0, n_rounds = argc >= 4 ? atoi(argv[3]) : 0;
     for (size_t i = 0; i < ARRAY_SIZE(problems); i++)
         if (n_rounds > 0 && n_learners > 0 && n_learners <= TOY_LEARNERS_MAX &&
             strcmp(problems[i].name, argv[1]) == 0) {
-            enum status status = run(&problems[i], (size_t)n_learners, (uint32_t)n_rounds, &error);
+            enum status status = run(&problems[i], argc > 4 ? argv[4] : problems[i].yaml, (size_t)n_learners,
+                                     (uint32_t)n_rounds, &error);
             if (status != STATUS_OK)
                 fprintf(stderr, "%s\n", error.message);
             return status_exit_code(status);
         }
-    fprintf(stderr, "usage: reference-dump PROBLEM LEARNERS ROUNDS\n");
+    fprintf(stderr, "usage: reference-dump PROBLEM LEARNERS ROUNDS [YAML]\n");
     return 2;
 }

@@ -7,9 +7,10 @@ import sys
 import numpy as np
 
 
-def dump(problem, learners, rounds):
+def dump(problem, learners, rounds, yaml=None):
+    """With `yaml` as the problem's algorithm, training and model, when given."""
     out = subprocess.run(
-        [sys.argv[1], problem, str(learners), str(rounds)], check=True, stdout=subprocess.PIPE
+        [sys.argv[1], problem, str(learners), str(rounds)] + [yaml] * bool(yaml), check=True, stdout=subprocess.PIPE
     ).stdout
     run = json.loads(out)
     n = run["n_samples"]
