@@ -215,8 +215,7 @@ static void event_rejected(struct job *job, uint32_t number, const char *learner
     events_add(job->events, &event);
 }
 
-static void end_member(struct job_partial *partial, size_t i, enum status finished, cohort_v1_Reason reason,
-                       bool spoilt, const struct error *error)
+static void end_member(struct job_partial *partial, size_t i, enum status finished, bool spoilt)
 {
     struct job *job = partial->job;
     uint32_t slot = partial->slots[i];
@@ -224,15 +223,20 @@ static void end_member(struct job_partial *partial, size_t i, enum status finish
         return;
     if (job->slots[slot].member)
         job->slots[slot].member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
-    if (finished == STATUS_OK) {
+    if (finished == STATUS_OK)
         accept(partial, i);
-    } else {
-        // Nobody knows whose fault it is: those in the sum are asked again, and come by themselves.
-        if (reason != cohort_v1_Reason_REASON_UNSPECIFIED) {
-            job->n_rejected++;
-            event_rejected(job, partial->round, partial->members.members[i].learner, reason, error->message);
-        }
+    else // nobody knows whose fault it is: those in the sum are asked again
         round_upload_broken(job->round, slot, spoilt, clock_monotonic_ms());
+}
+
+static void reject_all(const struct job_partial *partial, cohort_v1_Reason reason, const struct error *error)
+{
+    for (size_t i = 0; i < partial->members.n; i++) {
+        if (!round_upload_counts(partial->job->round, partial->slots[i], partial->round, partial->attempt))
+            continue;
+        partial->job->n_rejected++;
+        event_rejected(partial->job, partial->round, partial->members.members[i].learner, reason,
+                       error->message);
     }
 }
 
@@ -253,11 +257,13 @@ bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v
     job->bytes_up += upload_received(partial->upload);
     bool spoilt = upload_free(partial->upload);
     partial->upload = NULL;
+    if (finished != STATUS_OK && reason != cohort_v1_Reason_REASON_UNSPECIFIED)
+        reject_all(partial, reason, error);
     for (size_t i = 0; i < partial->members.n; i++)
         if (job->slots[partial->slots[i]].partial == partial)
             job->slots[partial->slots[i]].partial = NULL;
     for (size_t i = 0; i < partial->members.n; i++)
-        end_member(partial, i, finished, reason, spoilt, error);
+        end_member(partial, i, finished, spoilt);
     release(partial);
     return counts;
 }

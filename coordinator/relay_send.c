@@ -43,9 +43,11 @@ static void conclude(struct batch *batch)
 {
     struct relay_job *job = batch->job;
     job->n_users++; // it may go with the batch
-    if (batch->answered && batch->response.accepted)
+    if (batch->answered && batch->response.accepted) {
+        log_debug("a sum was accepted", LOG_S("experiment", job->id), LOG_I("round", batch->round),
+                  LOG_I("summaries", batch->members.n));
         batch_accepted(batch);
-    else if (may_try_again(batch))
+    } else if (may_try_again(batch))
         try_again(batch);
     else if (batch->answered && is_current(batch))
         batch_refused(batch, batch->response.message);

@@ -1,6 +1,7 @@
 // Summaries that come to a relay: folded into the round's batch where that can be, passed on as they are
 // where it cannot. Those whose bytes are all here wait, unanswered, until the coordinator has accepted them.
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/relay_impl.h"
 #include "summary/codec.h"
@@ -204,6 +205,9 @@ static void end_upload(struct relay_submission *submission, enum status finished
     if (finished == STATUS_OK &&
         partial_add_all(&batch->members, &submission->members, &error) == STATUS_OK) {
         batch->changed_ms = clock_monotonic_ms();
+        log_debug("a summary was added", LOG_S("experiment", job->id), LOG_I("round", batch->round),
+                  LOG_S("learner", submission->members.members[0].learner),
+                  LOG_I("summaries", batch->members.n));
         for (size_t i = 0; i < submission->members.n; i++) {
             const cohort_v1_SummaryMember *member = &submission->members.members[i];
             struct relayed *learner = relay_find(submission->relay, member->learner, member->incarnation);

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pathlib
+import queue
 import re
 import select
 import signal
@@ -117,6 +118,73 @@ def refused(code, call):
         assert error.details(), "nothing says why"
         return error.details()
     raise AssertionError(f"{code} was expected, not {answer}")
+
+
+# ---- a learner that a test plays
+
+
+class Attendance:
+    """The control stream of a learner that this test plays."""
+
+    def __init__(self, world, coordinator, name, incarnation=1):
+        self.exchange = world.stub(coordinator, "exchange")
+        self.name, self.incarnation = name, incarnation
+        self.requests = queue.SimpleQueue()
+        self.answers = self.exchange.Attend(iter(self.requests.get, None))
+        world.stack.callback(self.end)
+        self.say(join={"learner": name, "incarnation": incarnation, "protocol_version": 1})
+
+    def say(self, **event):
+        self.requests.put(message("AttendRequest", **event))
+
+    def hear(self, kind):
+        for answer in self.answers:
+            if answer.WhichOneof("event") == kind:
+                return getattr(answer, kind)
+        raise AssertionError(f"the stream ended before '{kind}'")
+
+    def end(self):
+        self.requests.put(None)
+        self.answers.cancel()
+
+    def become_ready(self, shape=(6,), n_outputs=3, n_samples=10):
+        self.experiment_id = self.hear("enrol").experiment_id
+        data = {"sample_shape": shape, "n_outputs": n_outputs, "n_samples": n_samples}
+        self.say(ready={"experiment_id": self.experiment_id, "data": data})
+
+    def model(self, assignment):
+        fetch = self.exchange.FetchModel(
+            experiment_id=self.experiment_id, model_round=assignment.model_round, learner=self.name
+        )
+        header = next(fetch).header
+        content = b"".join(chunk.data for chunk in fetch)
+        assert len(content) == header.bytes
+        return numpy.frombuffer(content, "<f4").copy()
+
+    def header(self, assignment, n, **changes):
+        fields = {
+            "experiment_id": self.experiment_id,
+            "round": assignment.round,
+            "learner": self.name,
+            "incarnation": self.incarnation,
+            "attempt": assignment.attempt,
+            "codec": "f32",
+            "bytes": 4 * n,
+            "n_values": n,
+            "weight": 10,
+        }
+        return {**fields, **changes}
+
+    def submit(self, header, *chunks):
+        """Chunks are (offset, bytes)."""
+        messages = [message("SubmitSummaryRequest", header=header)] if header else []
+        messages += [message("SubmitSummaryRequest", offset=offset, data=data) for offset, data in chunks]
+        return self.exchange.SubmitSummary(iter(messages))
+
+
+def reason(answer):
+    assert not answer.accepted and answer.message, answer
+    return protos()["types"].Reason.Name(answer.reason).removeprefix("REASON_")
 
 
 # ---- processes

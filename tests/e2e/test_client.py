@@ -2,10 +2,20 @@
 """A client written from protos/ alone: experiments created, watched, explained, steered and fetched on a running
 coordinator, and a learner of the test's own that says what no learner should."""
 import hashlib
-import queue
 
 import numpy
-from cohort_e2e import classes_experiment, enum_name, main, message, protos, read_safetensors, refused, to_yaml
+from cohort_e2e import (
+    Attendance,
+    classes_experiment,
+    enum_name,
+    main,
+    message,
+    protos,
+    read_safetensors,
+    reason,
+    refused,
+    to_yaml,
+)
 
 
 def start(world, *settings):
@@ -214,65 +224,6 @@ def it_refuses_an_experiment_with_its_place(world):
 # ---- a learner of the test's own
 
 
-class Attendance:
-    """The control stream of a learner that this test plays."""
-
-    def __init__(self, world, coordinator, name, incarnation=1):
-        self.exchange = world.stub(coordinator, "exchange")
-        self.name, self.incarnation = name, incarnation
-        self.requests = queue.SimpleQueue()
-        self.answers = self.exchange.Attend(iter(self.requests.get, None))
-        world.stack.callback(self.end)
-        self.say(join={"learner": name, "incarnation": incarnation, "protocol_version": 1})
-
-    def say(self, **event):
-        self.requests.put(message("AttendRequest", **event))
-
-    def hear(self, kind):
-        for answer in self.answers:
-            if answer.WhichOneof("event") == kind:
-                return getattr(answer, kind)
-        raise AssertionError(f"the stream ended before '{kind}'")
-
-    def end(self):
-        self.requests.put(None)
-        self.answers.cancel()
-
-    def become_ready(self, shape=(6,), n_outputs=3, n_samples=10):
-        self.experiment_id = self.hear("enrol").experiment_id
-        data = {"sample_shape": shape, "n_outputs": n_outputs, "n_samples": n_samples}
-        self.say(ready={"experiment_id": self.experiment_id, "data": data})
-
-    def model(self, assignment):
-        fetch = self.exchange.FetchModel(
-            experiment_id=self.experiment_id, model_round=assignment.model_round, learner=self.name
-        )
-        header = next(fetch).header
-        content = b"".join(chunk.data for chunk in fetch)
-        assert len(content) == header.bytes
-        return numpy.frombuffer(content, "<f4").copy()
-
-    def header(self, assignment, n, **changes):
-        fields = {
-            "experiment_id": self.experiment_id,
-            "round": assignment.round,
-            "learner": self.name,
-            "incarnation": self.incarnation,
-            "attempt": assignment.attempt,
-            "codec": "f32",
-            "bytes": 4 * n,
-            "n_values": n,
-            "weight": 10,
-        }
-        return {**fields, **changes}
-
-    def submit(self, header, *chunks):
-        """Chunks are (offset, bytes)."""
-        messages = [message("SubmitSummaryRequest", header=header)] if header else []
-        messages += [message("SubmitSummaryRequest", offset=offset, data=data) for offset, data in chunks]
-        return self.exchange.SubmitSummary(iter(messages))
-
-
 def begin(world, **collaboration):
     """An experiment of one learner, played here, in its first round."""
     coordinator, users = start(world)
@@ -283,11 +234,6 @@ def begin(world, **collaboration):
     eve.become_ready()
     assignment = eve.hear("assignment")
     return users, experiment_id, eve, assignment, eve.model(assignment)
-
-
-def reason(answer):
-    assert not answer.accepted and answer.message, answer
-    return protos()["types"].Reason.Name(answer.reason).removeprefix("REASON_")
 
 
 def it_takes_a_summary_and_makes_it_the_model(world):
