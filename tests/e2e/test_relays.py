@@ -94,6 +94,15 @@ def it_gives_the_model_of_a_star_through_relays_of_relays(world):
     world.stop_services()
 
 
+def it_passes_on_what_a_reducer_needs_all_of(world):
+    experiment = ten(world, collaboration={"learners": LEARNERS, "reducer": "median"})
+    star = world.run(experiment, out="star")
+    ended = relayed(world, experiment, lambda top: [relay(world, top)])
+    assert ended.model_sha256 == star.hash
+    assert ended.bytes_up == star.summary["bytes_up"]
+    assert ended.bytes_down == 4 * star.summary["model_parameters"] * 3
+
+
 def it_runs_trees(world):
     experiment = ten(world)
     star = world.run(experiment, out="star")
@@ -110,6 +119,7 @@ def it_runs_trees(world):
 
 def it_refuses_trees_that_cannot_be(world):
     for changes, arguments, words in (
+        ({"reducer": "median"}, (), ("median", "mean", "star")),
         ({"topology": {"kind": "tree", "relays": 11}}, (), ("11", "10")),
         ({}, ("--processes", 1), ("--processes 1", "2 relays")),
     ):
