@@ -59,6 +59,7 @@ enum status algorithm_plan(const struct algorithm_kind *kind, const struct algor
     assert(plan.n_shared && plan.n_vectors && plan.n_scalars <= ALGORITHM_SCALARS_MAX);
     assert(plan.n_shared + plan.n_private <= ALGORITHM_VECTORS_MAX &&
            plan.n_vectors <= ALGORITHM_VECTORS_MAX);
+    assert(!plan.in_place || !kind->own_model);
     if (plan.n_values == 0 || plan.n_values > TENSOR_FLOATS_MAX || plan.n_own > TENSOR_FLOATS_MAX * 4)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "algorithm '%s' would exchange %zu values a vector and keep %zu: make the model, or "
@@ -76,6 +77,8 @@ enum status algorithm_learn(const struct algorithm_kind *kind, const struct lear
     if (step->shared && step->shared != step->parameters && plan->shares == SHARES_MODEL)
         memcpy(step->parameters, step->shared, plan->n_values * sizeof(float));
     TRY(kind->learn(step, &result, error));
+    if (kind->own_model)
+        kind->own_model(step, step->parameters);
     *ret = result;
     return STATUS_OK;
 }

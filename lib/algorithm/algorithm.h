@@ -66,7 +66,8 @@ struct learner_step {
 
     const float *shared; // [plan_shared_values] as fetched; NULL: in place, not kept
     // [n_parameters] of `model`, a working copy of the first shared vector (SHARES_MODEL; else undefined).
-    // What it holds in the end is the model that this learner answers questions with.
+    // What it holds in the end is the model that this learner answers questions with: own_model's, where the
+    // kind has that.
     float *parameters;
     float *own;     // [plan.n_own], written only when the step succeeds
     float *summary; // [plan_summary_values] to be filled; the same as `parameters` in place
@@ -133,6 +134,7 @@ extern const struct registry algorithms;
 enum status algorithm_plan(const struct algorithm_kind *kind, const struct algorithm_setting *setting,
                            struct algorithm_plan *ret, struct error *error);
 
-// A learner's step with its buffers checked by nobody: fills `parameters` first where the plan says so.
+// A learner's step with its buffers checked by nobody: fills `parameters` first where the plan says so, and
+// with the learner's own model in the end.
 enum status algorithm_learn(const struct algorithm_kind *kind, const struct learner_step *step,
                             struct learner_result *ret, struct error *error);

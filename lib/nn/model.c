@@ -265,16 +265,28 @@ void model_describe(const struct model *model, struct bytes *ret)
     bytes_format(ret, "%5s  %-16s %-10s %-20s %12zu\n", "", "total", "", "", model->layout.n_parameters);
 }
 
-void model_init(const struct model *model, uint64_t seed, float *ret_parameters)
+static void init_tensor(const struct model *model, const struct model_layer *layer, unsigned int t,
+                        uint64_t seed, float *values)
+{
+    uint32_t index = (uint32_t)(layer->first_tensor + t);
+    struct random random =
+        random_open((struct random_key){.seed = seed, .purpose = RANDOM_INIT, .step = index});
+    layer->kind->init(layer->options, &layer->plan, t, &random, values);
+}
+
+void model_init_from(const struct model *model, uint64_t seed, size_t first, float *ret_parameters)
 {
     for (size_t i = 0; i < model->n_layers; i++) {
         const struct model_layer *layer = &model->layers[i];
         for (unsigned int t = 0; t < layer->plan.n_tensors; t++) {
-            size_t index = layer->first_tensor + t;
-            struct random random = random_open(
-                (struct random_key){.seed = seed, .purpose = RANDOM_INIT, .step = (uint32_t)index});
-            layer->kind->init(layer->options, &layer->plan, t, &random,
-                              ret_parameters + model->layout.tensors[index].offset);
+            size_t offset = model->layout.tensors[layer->first_tensor + t].offset;
+            if (offset >= first)
+                init_tensor(model, layer, t, seed, ret_parameters + (offset - first));
         }
     }
+}
+
+void model_init(const struct model *model, uint64_t seed, float *ret_parameters)
+{
+    model_init_from(model, seed, 0, ret_parameters);
 }

@@ -47,6 +47,8 @@ void model_describe(const struct model *model, struct bytes *ret);
 
 // Draws the initial parameters; they depend on the seed and the architecture alone.
 void model_init(const struct model *model, uint64_t seed, float *ret_parameters);
+// The same values of the tensors from offset `first` on, which is where one begins: [n_parameters - first].
+void model_init_from(const struct model *model, uint64_t seed, size_t first, float *ret_parameters);
 
 // Buffers for passes of up to `max_batch` samples; one a thread. Everything that a step needs is allocated
 // here.

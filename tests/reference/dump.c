@@ -70,9 +70,20 @@ static void print_data(const struct toy *toy)
     printf("],\n");
 }
 
+static enum status print_initial(const struct loop *loop, struct error *error)
+{
+    size_t n = loop_n_parameters(loop);
+    cleanup_free float *initial = memory_floats(n);
+    if (!initial)
+        return error_no_memory(error, n * sizeof *initial);
+    model_init(loop_model(loop), SEED, initial);
+    print_floats("initial", initial, n);
+    return STATUS_OK;
+}
+
 static enum status run_rounds(struct loop *loop, uint32_t n_rounds, struct error *error)
 {
-    print_floats("initial", loop_parameters(loop), loop_n_parameters(loop));
+    TRY(print_initial(loop, error));
     printf("\"losses\": [");
     for (uint32_t round = 0; round < n_rounds; round++) {
         double loss;
@@ -80,7 +91,7 @@ static enum status run_rounds(struct loop *loop, uint32_t n_rounds, struct error
         printf("%s%.17g", round > 0 ? ", " : "", loss);
     }
     printf("],\n");
-    print_floats("final", loop_parameters(loop), loop_n_parameters(loop));
+    print_floats("final", loop_parameters(loop), loop_plan(loop)->n_values);
     return STATUS_OK;
 }
 
@@ -95,6 +106,7 @@ static enum status run(const struct problem *problem, const char *yaml, size_t n
         printf("{");
         print_data(&toy);
         status = run_rounds(loop, n_rounds, error);
+        print_floats("own", loop_own(loop, 0), n_learners * loop_plan(loop)->n_own);
         printf("\"learners\": %zu}\n", n_learners);
     }
     loop_free(loop);

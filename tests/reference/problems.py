@@ -17,6 +17,7 @@ def dump(problem, learners, rounds, yaml=None):
     run["features"] = np.array(run["features"]).reshape(n, -1)
     run["values"] = np.array(run["values"]).reshape(n, -1)
     run["classes"] = np.array(run["classes"])
+    run["own"] = np.array(run["own"]).reshape(learners, -1)
     for key in ("initial", "final", "losses"):
         run[key] = np.array(run[key])
     return run

@@ -101,8 +101,10 @@ static enum status loop_open(struct loop *loop, struct error *error)
     TRY(algorithm_plan(algorithm_of(loop), &setting, &loop->plan, error));
     TRY(reduction_new(&loop->reduction, &loop->text.reducer, plan_summary_values(&loop->plan), NULL, error));
     TRY(loop_allocate(loop, error));
-    if (loop->plan.shares == SHARES_MODEL)
-        model_init(loop->model, loop->seed, loop->values);
+    if (loop->plan.shares != SHARES_VALUES) {
+        model_init(loop->model, loop->seed, loop->parameters);
+        memcpy(loop->values, loop->parameters, loop->plan.n_values * sizeof(float));
+    }
     if (algorithm_of(loop)->begin)
         algorithm_of(loop)->begin(&setting, &loop->plan, loop->values);
     uint64_t n_samples = 0;
