@@ -104,21 +104,31 @@ static enum status check_stop(const struct experiment *experiment, struct error 
 {
     const struct experiment_options *options = &experiment->options;
     const struct stop_options *stop = &options->collaboration.stop;
+    enum experiment_metric metric = (enum experiment_metric)stop->metric;
     struct mark mark = experiment_mark(experiment, "collaboration.stop.metric");
-    const char *metric = metric_words[stop->metric];
     if (!options->collaboration.has_stop)
         return STATUS_OK;
-    if (!stop->has_at_least && !stop->has_at_most)
+    if (stop_check(stop, error) != STATUS_OK)
+        return error_point(
+            error, stop->has_at_least ? experiment_mark(experiment, "collaboration.stop.at_least") : mark,
+            STATUS_INVALID_ARGUMENT);
+    if (metric_is_test(metric) && !(options->has_data && options->data.has_test))
         return error_at(error, mark, STATUS_INVALID_ARGUMENT,
-                        "stop names '%s' but no value; add at_least or at_most", metric);
-    if (stop->metric != METRIC_TRAIN_LOSS && !(options->has_data && options->data.has_test))
+                        "metric '%s' needs test data; add data.test, or stop by train_loss",
+                        metric_words[metric]);
+    if (metric_is_local(metric) && options->evaluation.holdout <= 0)
         return error_at(error, mark, STATUS_INVALID_ARGUMENT,
-                        "metric '%s' needs test data; add data.test, or stop by train_loss", metric);
-    if (stop->metric == METRIC_TEST_ACCURACY && stop->has_at_least && stop->at_least > 1)
-        return error_at(
-            error, experiment_mark(experiment, "collaboration.stop.at_least"), STATUS_INVALID_ARGUMENT,
-            "at_least '%g' can never be reached; test_accuracy lies between 0 and 1", stop->at_least);
+                        "metric '%s' needs data that learners hold out; set evaluation.holdout",
+                        metric_words[metric]);
     return STATUS_OK;
+}
+
+static enum status check_simulation(const struct experiment *experiment, struct error *error)
+{
+    enum status status = simulation_check(&experiment->options.simulation,
+                                          (uint32_t)experiment->options.collaboration.learners, error);
+    return status == STATUS_OK ? STATUS_OK
+                               : error_point(error, experiment_mark(experiment, "simulation"), status);
 }
 
 static enum status check_algorithm(const struct experiment *experiment, struct error *error)
@@ -171,6 +181,7 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_reducer(experiment, error));
     TRY(check_stop(experiment, error));
     TRY(check_topology(experiment, error));
+    TRY(check_simulation(experiment, error));
     return check_algorithm(experiment, error);
 }
 

@@ -4,13 +4,13 @@
 #include "algorithm/algorithm.h"
 #include "config/fields.h"
 #include "data/format.h"
+#include "experiment/local_evaluation.h"
+#include "experiment/stop.h"
+#include "experiment/weighting.h"
 #include "nn/training.h"
+#include "simulation/simulation.h"
 
 enum { EXPERIMENT_NAME_MAX = 63, EXPERIMENT_LEARNERS_MAX = 100000, EXPERIMENT_ROUNDS_MAX = 1000000 };
-
-// What a run can be stopped by, in the order of `metric_words`.
-enum experiment_metric { METRIC_TEST_ACCURACY, METRIC_TEST_LOSS, METRIC_TRAIN_LOSS };
-extern const char *const metric_words[]; // closed by NULL
 
 struct participation_options {
     double fraction;     // of the ready learners, a round
@@ -18,27 +18,17 @@ struct participation_options {
     int64_t deadline_ms; // 0: none
 };
 
-struct stop_options {
-    int metric;                     // enum experiment_metric
-    bool has_at_least, has_at_most; // at least one of the two
-    double at_least, at_most;
-};
-
 struct collaboration_options {
     struct choice algorithm;
     struct choice topology;
     struct choice reducer;
     struct choice codec;
+    int weighting; // enum weighting
     int64_t rounds;
     int64_t learners;
     struct participation_options participation;
     bool has_stop;
     struct stop_options stop;
-};
-
-// What an experiment pretends of its learners, to study how rounds fare.
-struct simulation_options {
-    int64_t delay_ms; // each learner waits a random time up to this before it submits
 };
 
 struct experiment_options {
@@ -49,6 +39,7 @@ struct experiment_options {
     struct data_options data;
     struct training_options training;
     struct collaboration_options collaboration;
+    struct evaluation_options evaluation;
     struct simulation_options simulation;
 };
 

@@ -5,13 +5,6 @@
 #include "topology/topology.h"
 #include <math.h>
 
-const char *const metric_words[] = {
-    [METRIC_TEST_ACCURACY] = "test_accuracy",
-    [METRIC_TEST_LOSS] = "test_loss",
-    [METRIC_TRAIN_LOSS] = "train_loss",
-    NULL,
-};
-
 static const struct field participation_fields[] = {
     {.name = "fraction",
      .type = FIELD_REAL,
@@ -34,28 +27,6 @@ static const struct field participation_fields[] = {
     {0},
 };
 
-static const struct field stop_fields[] = {
-    {.name = "metric",
-     .type = FIELD_WORD,
-     .offset = offsetof(struct stop_options, metric),
-     .words = metric_words,
-     .required = true,
-     .help = "What is looked at after each round"},
-    {.name = "at_least",
-     .type = FIELD_REAL,
-     .offset = offsetof(struct stop_options, at_least),
-     .optional = true,
-     .given_offset = offsetof(struct stop_options, has_at_least),
-     .help = "Stop once the metric is this or more"},
-    {.name = "at_most",
-     .type = FIELD_REAL,
-     .offset = offsetof(struct stop_options, at_most),
-     .optional = true,
-     .given_offset = offsetof(struct stop_options, has_at_most),
-     .help = "Stop once the metric is this or less"},
-    {0},
-};
-
 static const struct field collaboration_fields[] = {
     {.name = "algorithm",
      .type = FIELD_CHOICE,
@@ -75,6 +46,13 @@ static const struct field collaboration_fields[] = {
      .registry = &reducers,
      .fallback = "mean",
      .help = "How summaries become one"},
+    {.name = "weighting",
+     .type = FIELD_WORD,
+     .offset = offsetof(struct collaboration_options, weighting),
+     .fallback = "samples",
+     .words = weighting_words,
+     .help = "How much a summary counts in a mean: by its samples, all the same, or by the inverse of its "
+             "training loss"},
     {.name = "codec",
      .type = FIELD_CHOICE,
      .offset = offsetof(struct collaboration_options, codec),
@@ -107,15 +85,6 @@ static const struct field collaboration_fields[] = {
      .optional = true,
      .given_offset = offsetof(struct collaboration_options, has_stop),
      .help = "When the model is good enough; without it all rounds are run"},
-    {0},
-};
-
-static const struct field simulation_fields[] = {
-    {.name = "delay",
-     .type = FIELD_DURATION,
-     .offset = offsetof(struct simulation_options, delay_ms),
-     .fallback = "0s",
-     .help = "Each learner waits a random time up to this before it submits"},
     {0},
 };
 
@@ -155,6 +124,11 @@ const struct field experiment_fields[] = {
      .offset = offsetof(struct experiment_options, collaboration),
      .fields = collaboration_fields,
      .help = "How learners work together"},
+    {.name = "evaluation",
+     .type = FIELD_SECTION,
+     .offset = offsetof(struct experiment_options, evaluation),
+     .fields = evaluation_fields,
+     .help = "How learners evaluate on data of their own"},
     {.name = "simulation",
      .type = FIELD_SECTION,
      .offset = offsetof(struct experiment_options, simulation),

@@ -238,10 +238,26 @@ Test(experiment, a_stop_must_be_measurable)
     refused(WHOLE, "collaboration.stop.at_least=97",
             "--set: at_least '97' can never be reached; test_accuracy lies between 0 and 1");
     refused(WHOLE, "collaboration.stop={metric: test_loss}",
-            "--set: stop names 'test_loss' but no value; add at_least or at_most");
+            "--set: stop names 'test_loss' but no value; add at_least, at_most or plateau");
     refused(WHOLE, "collaboration.stop.metric=test_acuracy",
-            "--set: metric 'test_acuracy' must be one of test_accuracy, test_loss, train_loss; did you mean "
-            "'test_accuracy'?");
+            "--set: metric 'test_acuracy' must be one of test_accuracy, test_loss, train_loss, "
+            "train_accuracy, local_accuracy, local_accuracy_worst, local_loss, parameter_distance; did you "
+            "mean 'test_accuracy'?");
+    refused(WHOLE, "collaboration.stop={metric: local_loss, at_most: 1}",
+            "--set: metric 'local_loss' needs data that learners hold out; set evaluation.holdout");
+}
+
+Test(experiment, what_is_pretended_must_be_possible)
+{
+    refused(WHOLE, "simulation.slow={numbers: [2, 10]}",
+            "--set: simulation.slow names learner '10', but the experiment's 10 are numbered from 0 to 9");
+    refused(WHOLE, "simulation.attack={kind: little_is_enough}",
+            "--set: 'little_is_enough' needs at least 2 attackers");
+    refused(WHOLE, "simulation.dropout=1.5", "--set: dropout '1.5' must be");
+    refused(WHOLE, "evaluation.holdout=1", "--set: holdout '1' must be");
+    struct experiment experiment = taken(WHOLE, "simulation.attack={sign_flip: {learners: 3, scale: 4}}");
+    cr_assert_str_eq(experiment.options.simulation.attack.kind->name, "sign_flip");
+    experiment_release(&experiment);
 }
 
 Test(experiment, what_an_algorithm_cannot_honour_is_refused_where_it_is_chosen)
