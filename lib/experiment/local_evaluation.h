@@ -21,7 +21,7 @@ size_t local_holdout(const struct evaluation_options *options, uint64_t seed, ui
 
 // What learners told, put together; every learner counts the same, whatever its samples.
 struct local_metrics {
-    uint32_t n_learners; // that told anything
+    uint32_t n_learners;                     // that told anything
     double loss, accuracy, worst, deviation; // means, the least accurate learner, the population's standard
                                              // deviation of accuracy; NAN: not known
 };

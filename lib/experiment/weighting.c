@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #define INVERSE_LOSS_UNIT UINT64_C(1000000)
-#define INVERSE_LOSS_MAX UINT64_C(1000000000)
+#define INVERSE_LOSS_MAX  UINT64_C(1000000000)
 
 const char *const weighting_words[] = {
     [WEIGHTING_SAMPLES] = "samples",

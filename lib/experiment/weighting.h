@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 enum weighting {
-    WEIGHTING_SAMPLES, // what the algorithm says, as a rule the samples behind the summary
-    WEIGHTING_UNIFORM, // each summary the same
+    WEIGHTING_SAMPLES,      // what the algorithm says, as a rule the samples behind the summary
+    WEIGHTING_UNIFORM,      // each summary the same
     WEIGHTING_INVERSE_LOSS, // the smaller a learner's training loss, the more its summary counts
 };
 extern const char *const weighting_words[]; // closed by NULL

@@ -191,7 +191,7 @@ static void put_caption(struct bytes *ret, const struct chart *chart, bool with_
     bytes_text(ret, "<figcaption><span>");
     html_text(ret, chart->title);
     bytes_text(ret, "</span><span class=\"legend\">");
-    for (size_t i = 0; i < chart->n_series; i++) {
+    for (size_t i = chart->n_quiet; i < chart->n_series; i++) {
         char text[HUMAN_BYTES];
         bytes_format(ret, "<span class=\"key %s\"><i></i>", chart->series[i].style);
         // A lone series is what the title says.

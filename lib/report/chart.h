@@ -18,6 +18,7 @@ struct chart {
     size_t n_series;
     const struct chart_series *series;
     double low, high; // bounds that the axis never passes, as 0 and 1 for a share; NAN for none
+    size_t n_quiet;   // of the series, the first: drawn, but not named above the chart
 };
 
 // A figure with a caption, a legend, and lines over rounds, thinned to some 400 points a line by keeping each

@@ -62,10 +62,12 @@ enum status history_add_round(struct history *history, const struct round_record
     return STATUS_OK;
 }
 
-static enum status find_learner(struct history *history, const char *name, uint32_t *ret, struct error *error)
+// `before`: the learner of the last such record. Records of a round tend to arrive in the order of the round
+// before.
+static enum status find_learner(struct history *history, const char *name, const uint32_t *before,
+                                uint32_t *ret, struct error *error)
 {
-    // Records of a round tend to arrive in the order of the round before.
-    size_t guess = history->n_points ? history->points[history->n_points - 1].learner + 1 : 0;
+    size_t guess = before ? *before + 1 : 0;
     for (size_t k = 0; k < history->n_learners; k++) {
         size_t i = (guess + k) % history->n_learners;
         if (strcmp(history->learners[i], name) == 0) {
@@ -86,7 +88,8 @@ enum status history_add_learner(struct history *history, const struct learner_re
                                 struct error *error)
 {
     uint32_t learner = 0;
-    TRY(find_learner(history, record->learner, &learner, error));
+    size_t n = history->n_points;
+    TRY(find_learner(history, record->learner, n ? &history->points[n - 1].learner : NULL, &learner, error));
     TRY(grow((void **)&history->points, history->n_points, sizeof *history->points, error));
     history->points[history->n_points++] = (struct history_point){
         .round = record->round,
@@ -102,6 +105,36 @@ enum status history_add_learner(struct history *history, const struct learner_re
     return STATUS_OK;
 }
 
+enum status history_add_evaluation(struct history *history, const struct evaluation_record *record,
+                                   struct error *error)
+{
+    uint32_t learner = 0;
+    size_t n = history->n_evaluations;
+    TRY(find_learner(history, record->learner, n ? &history->evaluations[n - 1].learner : NULL, &learner,
+                     error));
+    TRY(grow((void **)&history->evaluations, n, sizeof *history->evaluations, error));
+    history->evaluations[history->n_evaluations++] = (struct history_evaluation){
+        .round = record->round,
+        .learner = learner,
+        .loss = (float)metric_find(record->metrics, record->n_metrics, "local_loss"),
+        .accuracy = (float)metric_find(record->metrics, record->n_metrics, "local_accuracy"),
+    };
+    return STATUS_OK;
+}
+
+size_t history_round(const struct history *history, uint32_t round)
+{
+    size_t low = 0, high = history->n_rounds;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (history->rounds[middle].round < round)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < history->n_rounds && history->rounds[low].round == round ? low : history->n_rounds;
+}
+
 void history_release(struct history *history)
 {
     for (size_t i = 0; i < history->n_learners; i++)
@@ -109,6 +142,7 @@ void history_release(struct history *history)
     memory_free(history->learners);
     memory_free(history->rounds);
     memory_free(history->points);
+    memory_free(history->evaluations);
     *history = HISTORY_INIT;
 }
 

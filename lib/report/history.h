@@ -22,6 +22,13 @@ struct history_point {
     bool rejected;
 };
 
+// A learner's own evaluation.
+struct history_evaluation {
+    uint32_t round;
+    uint32_t learner;     // index into `learners`
+    float loss, accuracy; // on its own held-out data; NAN when not told
+};
+
 struct history {
     size_t n_rounds;
     struct history_round *rounds;
@@ -29,6 +36,8 @@ struct history {
     char metric_names[HISTORY_METRICS_MAX][48];
     size_t n_points;
     struct history_point *points; // in the order of their arrival
+    size_t n_evaluations;
+    struct history_evaluation *evaluations; // in the order of their arrival
     size_t n_learners;
     char **learners; // in the order of their first arrival
 };
@@ -40,10 +49,15 @@ enum status history_add_round(struct history *history, const struct round_record
                               struct error *error);
 enum status history_add_learner(struct history *history, const struct learner_record *record,
                                 struct error *error);
+enum status history_add_evaluation(struct history *history, const struct evaluation_record *record,
+                                   struct error *error);
 void history_release(struct history *history);
 
 // The index of a round metric, or n_metrics.
 size_t history_metric(const struct history *history, const char *name);
+
+// The index of a round, or n_rounds.
+size_t history_round(const struct history *history, uint32_t round);
 
 // The value of the metric called `name` among `n`, or NAN.
 double metric_find(const struct metric *metrics, size_t n, const char *name);

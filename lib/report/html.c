@@ -128,6 +128,17 @@ static void put_result_tiles(struct bytes *ret, const struct html_report *report
         put_tile(ret, "Train loss", human_metric(summary->train_loss, value), note);
 }
 
+// Learners on data of their own: beside the test data's result, or instead of it.
+static void put_local_tile(struct bytes *ret, const struct run_summary *summary)
+{
+    char value[HUMAN_BYTES], worst[HUMAN_BYTES], deviation[HUMAN_BYTES], note[96];
+    if (!isfinite(summary->local_accuracy))
+        return;
+    snprintf(note, sizeof note, "worst %s, deviation %s", human_share(summary->local_accuracy_worst, worst),
+             human_metric(summary->local_accuracy_std, deviation));
+    put_tile(ret, "Learners' accuracy", human_share(summary->local_accuracy, value), note);
+}
+
 static void put_cost_tiles(struct bytes *ret, const struct html_report *report)
 {
     const struct run_summary *summary = report->summary;
@@ -207,6 +218,7 @@ void html_report(struct bytes *ret, const struct html_report *report)
     put_header(ret, report->summary);
     bytes_text(ret, "<dl class=\"tiles\">\n");
     put_result_tiles(ret, report);
+    put_local_tile(ret, report->summary);
     put_cost_tiles(ret, report);
     bytes_text(ret, "</dl>\n");
     if (report->history->n_rounds == 0)

@@ -7,19 +7,48 @@
 
 enum { CHARTS_MAX = 6 };
 
-// "loss" for "train_loss" and "test_loss"; other metrics stand for themselves.
-static const char *subject(const char *name)
+// Where a metric was measured: its prefix, and how a line of it looks.
+static const struct {
+    const char *prefix, *style;
+} sides[] = {{"train_", "train"}, {"test_", "test"}, {"local_", "local"}};
+
+static size_t side_of(const char *name)
 {
-    if (strncmp(name, "train_", 6) == 0)
-        return name + 6;
-    return strncmp(name, "test_", 5) == 0 ? name + 5 : name;
+    size_t i = 0;
+    while (i < ARRAY_SIZE(sides) && strncmp(name, sides[i].prefix, strlen(sides[i].prefix)) != 0)
+        i++;
+    return i;
 }
 
-static const char *side(const char *name)
+// Of the learners, not of the accuracies whose chart it would flatten.
+static bool is_spread(const char *name)
 {
-    if (strncmp(name, "train_", 6) == 0)
-        return "train";
-    return strncmp(name, "test_", 5) == 0 ? "test" : "other";
+    return strcmp(name, "local_accuracy_std") == 0;
+}
+
+// "loss" for "train_loss" and "test_loss", "accuracy" for the worst learner's too; other metrics stand for
+// themselves.
+static const char *subject(const char *name)
+{
+    size_t side = side_of(name);
+    if (strcmp(name, "local_accuracy_worst") == 0)
+        return "accuracy";
+    return side < ARRAY_SIZE(sides) && !is_spread(name) ? name + strlen(sides[side].prefix) : name;
+}
+
+static const char *series_name(const char *name)
+{
+    static const char *const words[] = {"train", "test", "learners' own"};
+    if (strcmp(name, "local_accuracy_worst") == 0)
+        return "worst learner";
+    return side_of(name) < ARRAY_SIZE(words) && !is_spread(name) ? words[side_of(name)] : name;
+}
+
+static const char *series_style(const char *name)
+{
+    if (strcmp(name, "local_accuracy_worst") == 0)
+        return "worst";
+    return side_of(name) < ARRAY_SIZE(sides) ? sides[side_of(name)].style : "other";
 }
 
 // The rounds' values as columns.
@@ -69,12 +98,12 @@ static void put_subject(struct bytes *ret, const struct history *history, const 
     for (size_t k = first; k < history->n_metrics; k++) {
         const char *name = history->metric_names[k];
         if (strcmp(subject(name), about) == 0)
-            series[n_series++] = (struct chart_series){strcmp(side(name), "other") == 0 ? name : side(name),
-                                                       columns->values + k * columns->n, side(name)};
+            series[n_series++] = (struct chart_series){series_name(name), columns->values + k * columns->n,
+                                                       series_style(name)};
     }
     char title[48];
     title_of(about, title, sizeof title);
-    bool share = strstr(about, "accuracy") != NULL;
+    bool share = strstr(about, "accuracy") != NULL && !is_spread(about);
     chart_lines(ret, &(struct chart){
                          .title = title,
                          .n = columns->n,
@@ -101,24 +130,11 @@ struct durations {
     uint32_t *counts;
 };
 
-static size_t find_round(const struct history *history, uint32_t round)
-{
-    size_t low = 0, high = history->n_rounds;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (history->rounds[middle].round < round)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < history->n_rounds && history->rounds[low].round == round ? low : history->n_rounds;
-}
-
 static void durations_sum(struct durations *durations, const struct history *history)
 {
     for (size_t i = 0; i < history->n_points; i++) {
         const struct history_point *point = &history->points[i];
-        size_t round = find_round(history, point->round);
+        size_t round = history_round(history, point->round);
         if (round == history->n_rounds || !isfinite(point->train_seconds))
             continue;
         durations->train[round] += point->train_seconds;
@@ -182,6 +198,8 @@ void html_charts(struct bytes *ret, const struct history *history)
             put_subject(ret, history, &columns, k);
             n_charts++;
         }
+    if (!ret->failed)
+        html_local(ret, history);
     if (!ret->failed)
         put_durations(ret, history, &columns);
     bytes_text(ret, "</div></section>\n");

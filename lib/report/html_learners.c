@@ -15,6 +15,7 @@ struct tally {
     uint64_t weight;       // its last
     double seconds;        // summed over n_timed
     double loss, accuracy; // its last
+    double held_out;       // its last accuracy on samples that it keeps out of training; NAN: not told
 };
 
 // learner-2 before learner-10.
@@ -31,7 +32,7 @@ static struct tally *tallies_make(const struct history *history)
         return NULL;
     for (size_t i = 0; i < history->n_learners; i++)
         tallies[i] =
-            (struct tally){.name = history->learners[i], .index = (uint32_t)i, .loss = NAN, .accuracy = NAN};
+            (struct tally){history->learners[i], (uint32_t)i, .loss = NAN, .accuracy = NAN, .held_out = NAN};
     for (size_t i = 0; i < history->n_points; i++) {
         const struct history_point *point = &history->points[i];
         struct tally *tally = &tallies[point->learner];
@@ -45,6 +46,9 @@ static struct tally *tallies_make(const struct history *history)
             tally->n_timed++;
         }
     }
+    for (size_t i = 0; i < history->n_evaluations; i++)
+        if (isfinite(history->evaluations[i].accuracy))
+            tallies[history->evaluations[i].learner].held_out = (double)history->evaluations[i].accuracy;
     qsort(tallies, history->n_learners, sizeof *tallies, by_name);
     return tallies;
 }
@@ -109,10 +113,11 @@ static void put_panel(struct bytes *ret, const struct history *history, const st
         bytes_format(ret, "<span class=\"badge\">%zu rejected</span>", tally->n_rejected);
     put_sparks(ret, history, tally, ranges);
     bytes_format(
-        ret,
-        "<p><span>weight <b>%s</b></span><span>mean time <b>%s</b></span><span>rounds <b>%zu</b></span></p>",
+        ret, "<p><span>weight <b>%s</b></span><span>mean time <b>%s</b></span><span>rounds <b>%zu</b></span>",
         human_count(tally->weight, weight), human_seconds(mean_seconds(tally), seconds), tally->n_points);
-    bytes_text(ret, "</article>\n");
+    if (isfinite(tally->held_out))
+        bytes_format(ret, "<span>held out <b>%s</b></span>", human_share(tally->held_out, weight));
+    bytes_text(ret, "</p></article>\n");
 }
 
 static void put_row(struct bytes *ret, const struct tally *tally)
@@ -122,6 +127,7 @@ static void put_row(struct bytes *ret, const struct tally *tally)
     html_text(ret, tally->name);
     bytes_format(ret, "</td><td>%s</td>", human_metric(tally->loss, text));
     bytes_format(ret, "<td>%s</td>", human_metric(tally->accuracy, text));
+    bytes_format(ret, "<td>%s</td>", human_metric(tally->held_out, text));
     bytes_format(ret, "<td>%s</td>", human_count(tally->weight, text));
     bytes_format(ret, "<td>%s</td><td>%zu</td><td>%zu</td></tr>\n", human_seconds(mean_seconds(tally), text),
                  tally->n_points, tally->n_rejected);
@@ -137,7 +143,8 @@ static void put_rest(struct bytes *ret, const struct tally *tallies, size_t n)
         ret,
         "<div class=\"card scroll\" tabindex=\"0\" role=\"region\" aria-label=\"More learners\"><table>"
         "<thead><tr><th scope=\"col\">learner</th><th scope=\"col\">loss</th><th scope=\"col\">accuracy</th>"
-        "<th scope=\"col\">weight</th><th scope=\"col\">mean time</th><th scope=\"col\">rounds</th>"
+        "<th scope=\"col\">held out</th><th scope=\"col\">weight</th><th scope=\"col\">mean time</th><th "
+        "scope=\"col\">rounds</th>"
         "<th scope=\"col\">rejected</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < shown; i++)
         put_row(ret, &tallies[i]);

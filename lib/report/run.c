@@ -74,8 +74,8 @@ static void put_text(struct bytes *line, const char *key, const char *text)
 static void put_metrics(struct bytes *line, const struct metric *metrics, size_t n)
 {
     static const char *const keys[] = {
-        "type",    "round",  "time",          "seconds",       "summaries", "selected",
-        "learner", "weight", "train_seconds", "fetch_seconds", "rejected",  "model_sha256",
+        "type",   "round",         "time",    "seconds",       "summaries", "selected",     "learner",
+        "weight", "train_seconds", "samples", "fetch_seconds", "rejected",  "model_sha256",
     };
     for (size_t i = 0; i < n; i++) {
         bool taken = false;
@@ -134,6 +134,17 @@ enum status run_add_learner(struct run *run, const struct learner_record *record
     return history_add_learner(&run->history, record, error);
 }
 
+enum status run_add_evaluation(struct run *run, const struct evaluation_record *record, struct error *error)
+{
+    struct bytes line = BYTES_INIT;
+    bytes_format(&line, "{\"type\":\"evaluation\",\"round\":%" PRIu32, record->round);
+    put_text(&line, "learner", record->learner);
+    bytes_format(&line, ",\"samples\":%" PRIu64, record->n_samples);
+    put_metrics(&line, record->metrics, record->n_metrics);
+    TRY(append_line(run, &line, error));
+    return history_add_evaluation(&run->history, record, error);
+}
+
 // A key of summary.json's outer object, or of one within it, on its own line.
 static void key(struct bytes *text, int depth, const char *name)
 {
@@ -183,6 +194,18 @@ static void outcome_json(struct bytes *text, const struct run_summary *summary)
     key_real(text, 2, "test_accuracy", summary->test_accuracy);
     key_real(text, 2, "test_loss", summary->test_loss);
     key_real(text, 2, "train_loss", summary->train_loss);
+    const struct {
+        const char *name;
+        double value;
+    } local[] = {
+        {"local_accuracy", summary->local_accuracy},
+        {"local_accuracy_worst", summary->local_accuracy_worst},
+        {"local_accuracy_std", summary->local_accuracy_std},
+        {"local_loss", summary->local_loss},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(local); i++)
+        if (isfinite(local[i].value))
+            key_real(text, 2, local[i].name, local[i].value);
     key_close(text);
 }
 

@@ -35,6 +35,16 @@ struct learner_record {
     const char *rejected; // why, or NULL
 };
 
+// What one learner told of the model that it would use after a round, on data of its own that it keeps out of
+// training.
+struct evaluation_record {
+    uint32_t round;
+    const char *learner;
+    uint64_t n_samples;
+    size_t n_metrics;
+    struct metric metrics[16]; // local_loss, local_accuracy, ...
+};
+
 // The end of it all, for summary.json (../DESIGN's field names).
 struct run_summary {
     const char *experiment;
@@ -43,6 +53,9 @@ struct run_summary {
     const char *status;                          // "completed", "stopped_early", "failed", "cancelled"
     const char *message;                         // NULL when there is nothing to add
     double test_accuracy, test_loss, train_loss; // NAN: unknown, written as null
+    // Learners on their own held-out data: means, the least accurate one, the deviation between them; NAN:
+    // unknown, not written.
+    double local_accuracy, local_accuracy_worst, local_accuracy_std, local_loss;
     double wall_seconds;
     uint64_t bytes_up, bytes_down;
     uint64_t model_parameters;
@@ -62,6 +75,7 @@ enum status run_open(struct run **ret, const char *folder, struct error *error);
 // the report.
 enum status run_add_round(struct run *run, const struct round_record *record, struct error *error);
 enum status run_add_learner(struct run *run, const struct learner_record *record, struct error *error);
+enum status run_add_evaluation(struct run *run, const struct evaluation_record *record, struct error *error);
 // Writes summary.json and report.html; `resolved_yaml` is shown in the report.
 enum status run_finish(struct run *run, const struct run_summary *summary, const char *resolved_yaml,
                        const char *model_table, struct error *error);

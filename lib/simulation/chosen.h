@@ -10,16 +10,16 @@ struct chosen {
 };
 
 // Two rows of a table whose struct has the member `chosen`; `what` completes "How many learners ...".
-#define CHOSEN_FIELDS(options, what)                                                                            \
+#define CHOSEN_FIELDS(options, what)                                                                         \
     {.name = "learners",                                                                                     \
      .type = FIELD_INT,                                                                                      \
-     .offset = offsetof(options, chosen.learners),                                                              \
+     .offset = offsetof(options, chosen.learners),                                                           \
      .fallback = "1",                                                                                        \
      .min = 1,                                                                                               \
      .max = 100000,                                                                                          \
      .help = "How many learners " what ": the last so many of the experiment"},                              \
     {                                                                                                        \
-        .name = "numbers", .type = FIELD_INTS, .offset = offsetof(options, chosen.numbers), .min = 0,           \
+        .name = "numbers", .type = FIELD_INTS, .offset = offsetof(options, chosen.numbers), .min = 0,        \
         .max = 100000, .help = "Which learners " what ", by number from 0, instead of the last ones"         \
     }
 

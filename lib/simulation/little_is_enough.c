@@ -52,8 +52,7 @@ static void shift(const struct attack_step *step, float *summary, size_t n)
     if (z <= 0)
         z = largest_shift(step->n_learners, chosen_count(&options->chosen, step->n_learners));
     for (size_t i = 0; i < n; i++)
-        summary[i] =
-            benign->mean[i] - (float)z * sqrtf(benign->squares[i] / (float)benign->n_summaries);
+        summary[i] = benign->mean[i] - (float)z * sqrtf(benign->squares[i] / (float)benign->n_summaries);
 }
 
 const struct attack_kind attack_little_is_enough = {

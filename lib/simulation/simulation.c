@@ -120,8 +120,7 @@ int64_t simulated_wait_ms(const struct simulated *simulated, double train_second
 const struct attack_kind *simulated_attack(const struct simulated *simulated)
 {
     const struct attack_kind *attack = attack_of(simulated->options);
-    return attack &&
-                   chosen_has(attackers_of(simulated->options), simulated->learner, simulated->n_learners)
+    return attack && chosen_has(attackers_of(simulated->options), simulated->learner, simulated->n_learners)
                ? attack
                : NULL;
 }

@@ -1,5 +1,5 @@
-#include "experiment/local_evaluation.h"
 #include "base/memory.h"
+#include "experiment/local_evaluation.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>

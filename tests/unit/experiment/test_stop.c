@@ -1,5 +1,5 @@
-#include "experiment/stop.h"
 #include "base/memory.h"
+#include "experiment/stop.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -25,9 +25,8 @@ Test(stop, a_value_is_reached_from_either_side)
 
 Test(stop, a_plateau_is_rounds_without_improvement_by_delta)
 {
-    const struct stop_options options = {.metric = METRIC_TEST_ACCURACY,
-                                         .has_plateau = true,
-                                         .plateau = {.rounds = 3, .delta = 0.01}};
+    const struct stop_options options = {
+        .metric = METRIC_TEST_ACCURACY, .has_plateau = true, .plateau = {.rounds = 3, .delta = 0.01}};
     cr_assert_eq(stops_at(&options, (double[]){0.5, 0.505, 0.509, 0.4}, 4), 4);
     cr_assert_eq(stops_at(&options, (double[]){0.5, 0.505, 0.515, 0.4, 0.3, 0.2}, 6), 6);
     // Slow gains add up against the best, not against the round before.
@@ -36,9 +35,8 @@ Test(stop, a_plateau_is_rounds_without_improvement_by_delta)
 
 Test(stop, less_loss_is_better_and_no_number_no_improvement)
 {
-    const struct stop_options options = {.metric = METRIC_TEST_LOSS,
-                                         .has_plateau = true,
-                                         .plateau = {.rounds = 2, .delta = 0}};
+    const struct stop_options options = {
+        .metric = METRIC_TEST_LOSS, .has_plateau = true, .plateau = {.rounds = 2, .delta = 0}};
     cr_assert_eq(stops_at(&options, (double[]){2, 1, 0.5, 0.5, 0.6}, 5), 5);
     cr_assert_eq(stops_at(&options, (double[]){2, NAN, 1, NAN, NAN}, 5), 5);
 }
@@ -60,8 +58,7 @@ Test(stop, conditions_that_are_none_are_refused)
         .metric = METRIC_LOCAL_ACCURACY_WORST, .has_at_least = true, .at_least = 1.5};
     struct error error = ERROR_INIT;
     cr_assert_eq(stop_check(&none, &error), STATUS_INVALID_ARGUMENT);
-    cr_assert_str_eq(error.message,
-                     "stop names 'train_loss' but no value; add at_least, at_most or plateau");
+    cr_assert_str_eq(error.message, "stop names 'train_loss' but no value; add at_least, at_most or plateau");
     cr_assert_eq(stop_check(&never, &error), STATUS_INVALID_ARGUMENT);
     cr_assert(strstr(error.message, "local_accuracy_worst lies between 0 and 1"), "%s", error.message);
 }

@@ -1,5 +1,5 @@
-#include "experiment/weighting.h"
 #include "base/memory.h"
+#include "experiment/weighting.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>

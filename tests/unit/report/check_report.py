@@ -55,9 +55,9 @@ def check(sample_report, rounds, learners):
     assert not checker.faults, "\n".join(checker.faults)
     assert not checker.open, f"never closed: {checker.open}"
     assert checker.charts == checker.titles == checker.descriptions
-    assert checker.charts == (4 if rounds else 0), f"{checker.charts} charts"
+    assert checker.charts == ((6 if rounds > 1 else 4) if rounds else 0), f"{checker.charts} charts"
     assert summary["rounds"] == rounds
-    assert len(lines) == rounds * (learners + 1)
+    assert len(lines) == rounds * (learners + 1) + rounds // 2 * learners
 
 
 for size in [(0, 0), (1, 1), (20, 10), (300, 40)]:

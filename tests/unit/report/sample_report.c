@@ -33,6 +33,17 @@ static enum status add_learners(struct run *run, uint32_t round, uint32_t n, str
         };
         record.seconds = record.train_seconds + record.fetch_seconds + 0.003;
         TRY(run_add_learner(run, &record, error));
+        const struct evaluation_record evaluation = {
+            .round = round,
+            .learner = name,
+            .n_samples = 150,
+            .n_metrics = 2,
+            .metrics = {{"local_loss", skew * 1.9 * exp(-0.15 * round) + 0.3},
+                        {"local_accuracy",
+                         fmin(1, 0.95 - 0.06 * (i % 5) - 0.6 * exp(-0.2 * round) + noise(random, 0.01))}},
+        };
+        if (round % 2 == 0)
+            TRY(run_add_evaluation(run, &evaluation, error));
     }
     return STATUS_OK;
 }
@@ -45,13 +56,16 @@ static enum status add_round(struct run *run, uint32_t round, uint32_t n, struct
         .seconds = 0.065 + fabs(noise(random, 0.008)) + (round % 11 == 0 ? 0.05 : 0),
         .n_summaries = n - (round % 7 == 0),
         .n_selected = n,
-        .n_metrics = 5,
+        .n_metrics = 8,
         .metrics = {{"train_loss", 1.9 * exp(-0.16 * round) + 0.14 + noise(random, 0.01)},
                     {"test_loss", 1.8 * exp(-0.15 * round) + 0.26 + noise(random, 0.015)},
                     {"train_accuracy", 0.96 - 0.5 * exp(-0.25 * round) + noise(random, 0.005)},
                     {"test_accuracy",
                      round == 5 ? NAN : 0.93 - 0.5 * exp(-0.22 * round) + noise(random, 0.006)},
-                    {"disagreement", 0.4 * exp(-0.1 * round) + fabs(noise(random, 0.01))}},
+                    {"disagreement", 0.4 * exp(-0.1 * round) + fabs(noise(random, 0.01))},
+                    {"local_accuracy", round % 2 ? NAN : 0.83 - 0.6 * exp(-0.2 * round)},
+                    {"local_accuracy_worst", round % 2 ? NAN : 0.71 - 0.6 * exp(-0.2 * round)},
+                    {"local_accuracy_std", round % 2 ? NAN : 0.085}},
         .unix_ms = 1714564800123 + 70 * (int64_t)round,
     };
     for (int i = 0; i < 64; i++)
@@ -80,6 +94,10 @@ static enum status make(const char *folder, uint32_t rounds, uint32_t learners, 
         .test_accuracy = rounds ? 0.9312 : NAN,
         .test_loss = rounds ? 0.2714 : NAN,
         .train_loss = rounds ? 0.1433 : NAN,
+        .local_accuracy = rounds ? 0.8293 : NAN,
+        .local_accuracy_worst = rounds ? 0.7081 : NAN,
+        .local_accuracy_std = rounds ? 0.085 : NAN,
+        .local_loss = NAN,
         .wall_seconds = 0.07 * rounds + 0.8,
         .bytes_up = (uint64_t)rounds * learners * 940584,
         .bytes_down = (uint64_t)rounds * learners * 940712,

@@ -73,6 +73,35 @@ Test(history, learners_are_told_apart_by_name, .fini = release)
     cr_assert_str_eq(history.learners[history.points[101].learner], "site-7");
 }
 
+Test(history, evaluations_are_of_the_same_learners, .fini = release)
+{
+    const struct learner_record trained = {.round = 1, .learner = "site-1"};
+    const char *const names[] = {"site-2", "site-1"};
+    cr_assert_eq(history_add_learner(&history, &trained, NULL), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        struct evaluation_record record = {
+            .round = 1, .learner = names[i], .n_metrics = 1, .metrics = {{"local_accuracy", 0.5 + 0.25 * i}}};
+        cr_assert_eq(history_add_evaluation(&history, &record, NULL), 0);
+    }
+    cr_assert_eq(history.n_learners, 2);
+    cr_assert_eq(history.n_evaluations, 2);
+    cr_assert_eq(history.evaluations[1].learner, history.points[0].learner);
+    cr_assert(history.evaluations[1].accuracy == 0.75f);
+    cr_assert(isnan(history.evaluations[1].loss));
+}
+
+Test(history, rounds_are_found_by_number, .fini = release)
+{
+    for (uint32_t i = 1; i <= 9; i += 2) {
+        struct round_record record = timed(i, 1);
+        cr_assert_eq(history_add_round(&history, &record, NULL), 0);
+    }
+    cr_assert_eq(history_round(&history, 1), 0);
+    cr_assert_eq(history_round(&history, 9), 4);
+    cr_assert_eq(history_round(&history, 4), history.n_rounds);
+    cr_assert_eq(history_round(&history, 10), history.n_rounds);
+}
+
 Test(history, running_out_of_memory_is_an_error_and_no_loss, .fini = release)
 {
     for (unsigned long nth = 1; nth <= 3; nth++) {

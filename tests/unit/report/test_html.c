@@ -112,6 +112,33 @@ Test(html, many_rounds_are_thinned_and_the_last_is_kept)
     cr_assert_lt(page.n, 2 << 20);
 }
 
+Test(html, learners_own_evaluations_are_a_line_each_and_their_mean)
+{
+    for (uint32_t round = 1; round <= 4; round++) {
+        struct round_record record = {.round = round, .seconds = 1};
+        cr_assert_eq(history_add_round(&history, &record, NULL), 0);
+        for (int i = 0; i < 30 && round % 2 == 0; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "site-%d", i);
+            struct evaluation_record evaluation = {.round = round,
+                                                   .learner = name,
+                                                   .n_metrics = 1,
+                                                   .metrics = {{"local_accuracy", i < 24 ? 0.25 : 1}}};
+            cr_assert_eq(history_add_evaluation(&history, &evaluation, NULL), 0);
+        }
+    }
+    const char *html = render((struct run_summary){.experiment = "x",
+                                                   .local_accuracy = 0.4,
+                                                   .local_accuracy_worst = 0.25,
+                                                   .local_accuracy_std = 0.3},
+                              NULL);
+    const char *mean = strstr(html, "data-name=\"mean of the learners\"");
+    cr_assert(strstr(html, "own held-out data"));
+    cr_assert(strstr(html, "worst 25"));
+    cr_assert_eq(count(html, "data-name=\"site-"), 24);
+    cr_assert(mean && strstr(mean, "data-rounds=\"2 4 \" data-values=\"0.4000 0.4000 \""));
+}
+
 Test(html, running_out_of_memory_is_remembered_and_never_a_crash)
 {
     struct round_record record = {.round = 1, .seconds = 1, .n_metrics = 1, .metrics = {{"train_loss", 1}}};

@@ -110,6 +110,19 @@ Test(run, a_learner_is_one_line_and_a_hostile_name_stays_a_string)
     json_decref(json);
 }
 
+Test(run, an_evaluation_is_one_line_too)
+{
+    const struct evaluation_record record = {.round = 3,
+                                             .learner = "site-1",
+                                             .n_samples = 120,
+                                             .n_metrics = 1,
+                                             .metrics = {{"local_accuracy", 0.5}}};
+    cr_assert_eq(run_add_evaluation(run, &record, &error), 0);
+    cr_assert_str_eq(read_text("metrics.jsonl"),
+                     "{\"type\":\"evaluation\",\"round\":3,\"learner\":\"site-1\","
+                     "\"samples\":120,\"local_accuracy\":0.5}\n");
+}
+
 Test(run, a_metric_may_not_pose_as_one_of_the_lines_own_fields)
 {
     struct round_record record = a_round(7);
@@ -130,6 +143,17 @@ static json_t *finished_summary(const struct run_summary *summary)
     json_t *json = json_loads(read_text("summary.json"), JSON_REJECT_DUPLICATES, NULL);
     cr_assert(json);
     return json;
+}
+
+Test(run, what_learners_evaluated_is_in_the_summary_where_they_did)
+{
+    struct run_summary summary = a_summary();
+    summary.local_accuracy = 0.5;
+    summary.local_accuracy_worst = summary.local_accuracy_std = summary.local_loss = NAN;
+    json_t *json = finished_summary(&summary), *final = json_object_get(json, "final");
+    cr_assert(json_real_value(json_object_get(final, "local_accuracy")) == 0.5);
+    cr_assert_null(json_object_get(final, "local_loss"));
+    json_decref(json);
 }
 
 Test(run, the_summary_has_every_field_of_its_contract)

@@ -1,6 +1,6 @@
-#include "simulation/attack.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "simulation/attack.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -53,7 +53,8 @@ Test(attack, scaled_noise_is_as_large_as_it_is_told_whatever_the_update)
         reference[i] = 7;
         summary[i] = 7 + (i % 2 ? 0.25f : -0.25f); // root mean square of the update: 1/4
     }
-    const struct attack_step step = {.options = &options, .n_learners = 3, .round = 1, .reference = reference};
+    const struct attack_step step = {
+        .options = &options, .n_learners = 3, .round = 1, .reference = reference};
     kind_of("scaled_noise")->summary(&step, summary, N);
     double sum = 0, squares = 0;
     for (size_t i = 0; i < N; i++) {

@@ -1,5 +1,5 @@
-#include "simulation/chosen.h"
 #include "base/memory.h"
+#include "simulation/chosen.h"
 #include <criterion/criterion.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-#include "simulation/simulation.h"
 #include "base/memory.h"
+#include "simulation/simulation.h"
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -46,9 +46,8 @@ Test(simulation, slow_learners_wait_for_what_they_did_not_need)
 
 Test(simulation, a_step_time_makes_training_as_long_for_everyone)
 {
-    const struct simulation_options options = {.step_time_ms = 20,
-                                               .has_slow = true,
-                                               .slow = {.chosen = {.learners = 1}, .factor = 10}};
+    const struct simulation_options options = {
+        .step_time_ms = 20, .has_slow = true, .slow = {.chosen = {.learners = 1}, .factor = 10}};
     struct simulated slow = of(&options, 9, 1), fast = of(&options, 8, 1);
     cr_assert_eq(simulated_wait_ms(&fast, 0.25, 50), 750);
     cr_assert_eq(simulated_wait_ms(&slow, 0.25, 50), 9750);
