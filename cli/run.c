@@ -152,7 +152,8 @@ static enum status follow(struct session *session, struct error *error)
 {
     struct run_records *records = NULL;
     const struct run_records_options options = {.n_learners = session->n_learners,
-                                                .evaluated = session->experiment.options.data.has_test,
+                                                .evaluated = session->experiment.options.data.has_test ||
+                                                             session->experiment.options.evaluation.holdout > 0,
                                                 .run = session->run,
                                                 .progress = session->progress};
     TRY(run_records_new(&records, &options, error));
@@ -240,6 +241,10 @@ static enum status write_results(struct session *session, const cohort_v1_Experi
         .test_accuracy = metric_of(experiment, "test_accuracy"),
         .test_loss = metric_of(experiment, "test_loss"),
         .train_loss = metric_of(experiment, "train_loss"),
+        .local_accuracy = metric_of(experiment, "local_accuracy"),
+        .local_accuracy_worst = metric_of(experiment, "local_accuracy_worst"),
+        .local_accuracy_std = metric_of(experiment, "local_accuracy_std"),
+        .local_loss = metric_of(experiment, "local_loss"),
         .wall_seconds = (double)(clock_monotonic_ns() - session->started_ns) * 1e-9,
         .bytes_up = experiment->bytes_up,
         .bytes_down = experiment->bytes_down,

@@ -76,6 +76,15 @@ static enum status accepted(struct run_records *records, const cohort_v1_Summary
     return run_add_learner(records->options.run, &record, error);
 }
 
+static enum status learner_evaluated(struct run_records *records, const cohort_v1_LearnerEvaluated *event,
+                                     struct error *error)
+{
+    struct evaluation_record record = {
+        .round = event->round, .learner = event->learner, .n_samples = event->n_samples};
+    copy_metrics(event->metrics, event->metrics_count, record.metrics, &record.n_metrics);
+    return run_add_evaluation(records->options.run, &record, error);
+}
+
 static enum status rejected(struct run_records *records, const cohort_v1_SummaryRejected *event,
                             struct error *error)
 {
@@ -115,6 +124,8 @@ enum status run_records_event(void *user, const cohort_v1_WatchExperimentRespons
         return evaluated(records, &event->event.round_evaluated, error);
     case cohort_v1_WatchExperimentResponse_summary_accepted_tag:
         return accepted(records, &event->event.summary_accepted, error);
+    case cohort_v1_WatchExperimentResponse_learner_evaluated_tag:
+        return learner_evaluated(records, &event->event.learner_evaluated, error);
     case cohort_v1_WatchExperimentResponse_summary_rejected_tag:
         return rejected(records, &event->event.summary_rejected, error);
     case cohort_v1_WatchExperimentResponse_learner_changed_tag:

@@ -325,6 +325,10 @@ static void finish_result(const struct progress *progress, const struct run_summ
         finish_line(progress, "loss", "%s  on test data", human_metric(summary->test_loss, loss));
     else if (!isnan(summary->train_loss))
         finish_line(progress, "loss", "%s  in training", human_metric(summary->train_loss, loss));
+    if (isfinite(summary->local_accuracy))
+        finish_line(progress, "learners", "%s  on their own held-out data, the worst %s",
+                    human_metric(summary->local_accuracy, accuracy),
+                    human_metric(summary->local_accuracy_worst, loss));
     if (summary->model_sha256 && summary->model_sha256[0])
         finish_line(progress, "model", "%.16s  %s parameters", summary->model_sha256,
                     human_count(summary->model_parameters, loss));
