@@ -152,8 +152,9 @@ static enum status follow(struct session *session, struct error *error)
 {
     struct run_records *records = NULL;
     const struct run_records_options options = {.n_learners = session->n_learners,
-                                                .evaluated = session->experiment.options.data.has_test ||
-                                                             session->experiment.options.evaluation.holdout > 0,
+                                                .evaluated =
+                                                    session->experiment.options.data.has_test ||
+                                                    session->experiment.options.evaluation.holdout > 0,
                                                 .run = session->run,
                                                 .progress = session->progress};
     TRY(run_records_new(&records, &options, error));

@@ -88,6 +88,13 @@ static void decline(struct member *member, const cohort_v1_Decline *request)
         coordinator_enrol(job->coordinator);
 }
 
+static void evaluated(struct member *member, const cohort_v1_Evaluated *request)
+{
+    struct job *job = job_of_speaker(member, request->experiment_id);
+    if (job)
+        job_evaluated(job, member, request);
+}
+
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct attendance *attendance = user;
@@ -109,6 +116,8 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         ready(member, &request.event.ready);
     else if (member && request.which_event == cohort_v1_AttendRequest_decline_tag)
         decline(member, &request.event.decline);
+    else if (member && request.which_event == cohort_v1_AttendRequest_evaluated_tag)
+        evaluated(member, &request.event.evaluated);
     else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
         attendance->left = true;
         snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);

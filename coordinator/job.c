@@ -135,7 +135,7 @@ static struct round *make_round(struct job *job)
         .minimum = (uint32_t)collaboration->participation.minimum,
         .fraction = collaboration->participation.fraction,
         .deadline_ms = collaboration->participation.deadline_ms,
-        .evaluation_decides = collaboration->has_stop,
+        .evaluation_decides = collaboration->has_stop || options->evaluation.holdout > 0,
     };
     return round_new(&round, &operations, job);
 }
@@ -257,7 +257,7 @@ static const char *why_failed(const struct job *job)
 
 void job_release_test(struct job *job)
 {
-    if (!job_is_over(job) || job->evaluating)
+    if (!job_is_over(job) || job->testing)
         return;
     job->test.workspace = workspace_free(job->test.workspace);
     dataset_release(&job->test.dataset);
@@ -279,6 +279,8 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
         member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
         job->slots[slot].member = NULL;
     }
+    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+        job_evaluation_without(job, slot);
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
     job_release_test(job);
     job_event_state(job);
@@ -353,7 +355,9 @@ enum status job_ready(struct job *job, struct member *member, const cohort_v1_Da
         job->data = *data;
         job_start_prepare(job);
     }
-    round_learner_ready(job->round, member->slot, data->n_samples, clock_monotonic_ms());
+    enum weighting weighting = (enum weighting)job->experiment.options.collaboration.weighting;
+    round_learner_ready(job->round, member->slot, weighting_expected(weighting, data->n_samples),
+                        clock_monotonic_ms());
     return STATUS_OK;
 }
 
@@ -401,6 +405,7 @@ void job_free_slot(struct job *job, uint32_t slot)
     *job->slots[slot].name = '\0';
     job->slots[slot].member = NULL;
     round_learner_left(job->round, slot, clock_monotonic_ms());
+    job_evaluation_without(job, slot);
 }
 
 void job_member_lost(struct job *job, struct member *member, bool left)
@@ -410,6 +415,7 @@ void job_member_lost(struct job *job, struct member *member, bool left)
         job_free_slot(job, member->slot);
     else
         round_learner_lost(job->round, member->slot, clock_monotonic_ms());
+    job_evaluation_without(job, member->slot);
 }
 
 // ---- events ---------------------------------------------------------------------------------------------
@@ -453,6 +459,10 @@ enum status job_version(const struct job *job, uint32_t round, struct version **
     if (!job->current)
         return error_set(error, STATUS_NOT_FOUND, "experiment '%s' has no model yet; wait for its learners",
                          job->id);
+    if (job->evaluating && round == job->evaluating->round) {
+        *ret = version_ref(job->evaluating);
+        return STATUS_OK;
+    }
     if (round != UINT32_MAX && round != job->current->round)
         return error_set(error, STATUS_NOT_FOUND,
                          "round %u's model of experiment '%s' is not kept; the last committed round is %u "

@@ -15,7 +15,15 @@
 // What a slot's learner told with its summary of the round under way.
 struct slot_report {
     uint64_t weight;
-    double train_loss, train_accuracy; // NAN: not told
+    double train_loss, train_accuracy, parameter_distance; // NAN: not told
+};
+
+// What a slot's learner told of the model that it would use after a round.
+struct slot_evaluation {
+    bool asked;                                      // and has not answered
+    uint32_t round;                                  // 0: nothing told
+    double loss, accuracy, test_loss, test_accuracy; // on samples of its own, and on the test data; NAN: not
+                                                     // told
 };
 
 struct job_upload;
@@ -31,6 +39,7 @@ struct job_slot {
     struct job_upload *upload;   // the newest under way, or NULL
     struct job_partial *partial; // a sum under way that its summary is in, or NULL
     struct slot_report report;
+    struct slot_evaluation evaluation;
 };
 
 // The held-out data that the coordinator evaluates on, if any.
@@ -41,7 +50,7 @@ struct test_data {
     struct workspace *workspace;
 };
 
-enum { JOB_METRICS_MAX = 8 };
+enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 256 };
 
 struct job {
     struct coordinator *coordinator;
@@ -73,8 +82,15 @@ struct job {
     struct version *committing; // the next model; `current` itself when replaced in place
     struct ingest *reducing;    // what it comes from, referenced
     bool in_place;              // `current` is being overwritten: nobody may take a reference
-    struct version *evaluating;
-    bool committed_waits; // a round was committed while the one before was still being evaluated
+    bool committed_waits;       // a round was committed while the one before was still being evaluated
+
+    // The evaluation under way (job_evaluation.c); one at a time.
+    uint32_t evaluating_round;  // 0: none
+    struct version *evaluating; // the model that it is of
+    bool testing;               // on test data, in the pool
+    uint32_t n_evaluating;      // learners that have not answered
+    struct evaluation tested;   // on test data
+    struct stop_progress stop;
 
     int64_t round_started_ns;
     uint32_t n_committed_summaries;
@@ -157,7 +173,14 @@ bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v
 
 void job_start_prepare(struct job *job);
 void job_start_commit(struct job *job);
+
+// ---- evaluation (job_evaluation.c) ----------------------------------------------------------------------
+
 void job_start_evaluate(struct job *job);
+bool job_evaluates(const struct job *job); // whether a round has anything to evaluate
+void job_evaluated(struct job *job, struct member *member, const cohort_v1_Evaluated *told);
+// The slot's learner is gone, or another: its answer is not waited for.
+void job_evaluation_without(struct job *job, uint32_t slot);
 
 // ---- events ---------------------------------------------------------------------------------------------
 

@@ -56,11 +56,9 @@ static enum status check_size(const struct job *job, const struct member *member
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
                          "codec '%s'; this experiment uses '%s'", header->codec,
                          job->experiment.options.collaboration.codec.kind->name);
-    if (header->weight == 0 || header->weight > member->data.n_samples)
-        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_OUT_OF_RANGE),
-                         "a weight of %llu samples; learner '%s' has announced %llu",
-                         (unsigned long long)header->weight, member->name,
-                         (unsigned long long)member->data.n_samples);
+    enum weighting weighting = (enum weighting)job->experiment.options.collaboration.weighting;
+    if (weighting_check(weighting, header->weight, member->data.n_samples, error) != STATUS_OK)
+        return refuse(ret_reason, cohort_v1_Reason_REASON_OUT_OF_RANGE);
     return STATUS_OK;
 }
 
@@ -120,7 +118,8 @@ static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, 
         .header = *header,
         .report = {.weight = header->weight,
                    .train_loss = metric_of(header, "train_loss"),
-                   .train_accuracy = metric_of(header, "train_accuracy")},
+                   .train_accuracy = metric_of(header, "train_accuracy"),
+                   .parameter_distance = metric_of(header, metric_words[METRIC_PARAMETER_DISTANCE])},
     };
     for (pb_size_t i = 0; i < ret->header.metrics_count; i++)
         text_clean(ret->header.metrics[i].name);

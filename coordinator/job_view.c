@@ -64,6 +64,8 @@ static const char *why_awaited(const struct job *job, uint32_t slot)
         return "its connection is lost; it goes on when it comes back";
     if (round_phase(job->round) == ROUND_WAITING)
         return it->member->state == cohort_v1_LearnerState_LEARNER_STATE_READY ? NULL : "it loads its data";
+    if (round_phase(job->round) == ROUND_EVALUATING)
+        return it->evaluation.asked ? "it evaluates the model on data of its own" : NULL;
     if (task == TASK_ASSIGNED)
         return "it trains";
     return task == TASK_UPLOADING ? "it sends its summary" : NULL;
@@ -79,7 +81,7 @@ static int64_t unix_of_monotonic(int64_t ms)
 static void add_awaited(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret)
 {
     enum round_phase phase = round_phase(job->round);
-    if (phase != ROUND_WAITING && phase != ROUND_COLLECTING)
+    if (phase != ROUND_WAITING && phase != ROUND_COLLECTING && phase != ROUND_EVALUATING)
         return;
     ret->awaited = arena_array(arena, AWAITED_MAX, sizeof *ret->awaited);
     for (uint32_t slot = 0; ret->awaited && slot < job->n_slots && ret->awaited_count < AWAITED_MAX; slot++) {

@@ -1,4 +1,4 @@
-// What an experiment does in the pool, outside of the lock: make the model, commit a round, evaluate.
+// What an experiment does in the pool, outside of the lock: make the model, commit a round.
 #include "algorithm/commit.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -18,7 +18,6 @@
 enum {
     RANGE_VALUES = 1 << 18,    // reduced and re-updated by a thread at a time
     IN_PLACE_VALUES = 4 << 20, // larger models are replaced in place when nobody reads them
-    EVALUATION_BATCH = 256,
 };
 
 // ---- preparing ------------------------------------------------------------------------------------------
@@ -69,7 +68,7 @@ static enum status load_test(const struct job *job, struct prepared *ret, struct
     source_close(test);
     source_close(train);
     if (status == STATUS_OK)
-        status = workspace_new(&ret->test.workspace, ret->model, EVALUATION_BATCH, false, error);
+        status = workspace_new(&ret->test.workspace, ret->model, JOB_EVALUATION_BATCH, false, error);
     ret->test.present = status == STATUS_OK;
     return status;
 }
@@ -280,18 +279,20 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
 // depend on who came first.
 static void gather_metrics(struct job *job)
 {
-    double loss = 0, accuracy = 0, weight = 0;
+    double loss = 0, accuracy = 0, squares = 0, weight = 0;
     for (uint32_t slot = 0; slot < job->n_slots; slot++) {
         if (round_slot(job->round, slot)->task != TASK_SUBMITTED)
             continue;
         const struct slot_report *report = &job->slots[slot].report;
         loss += (double)report->weight * report->train_loss;
         accuracy += (double)report->weight * report->train_accuracy;
+        squares += (double)report->weight * report->parameter_distance * report->parameter_distance;
         weight += (double)report->weight;
     }
     job->n_metrics = 0;
     job_set_metric(job, "train_loss", loss / weight);
     job_set_metric(job, "train_accuracy", accuracy / weight);
+    job_set_metric(job, metric_words[METRIC_PARAMETER_DISTANCE], sqrt(squares / weight));
 }
 
 static void event_committed(struct job *job)
@@ -349,7 +350,7 @@ static void end_commit(struct job *job, bool made, bool stored, const uint8_t sh
     job->committing = NULL;
     job->in_place = false;
     job->reducing = ingest_unref(job->reducing);
-    if (stored && job->evaluating)
+    if (stored && job->evaluating_round)
         job->committed_waits = true; // one evaluation at a time: the curve has every round, memory is bounded
     else
         round_committed(job->round, stored, clock_monotonic_ms());
@@ -373,80 +374,4 @@ void job_start_commit(struct job *job)
     job->reducing = ingest_ref(job->ingest);
     job->commit_job.run = run_commit;
     pool_post(job->coordinator->pool, &job->commit_job);
-}
-
-// ---- evaluating -----------------------------------------------------------------------------------------
-
-static bool stops(const struct job *job)
-{
-    const struct collaboration_options *collaboration = &job->experiment.options.collaboration;
-    if (!collaboration->has_stop)
-        return false;
-    for (pb_size_t i = 0; i < job->n_metrics; i++) {
-        if (strcmp(job->metrics[i].name, metric_words[collaboration->stop.metric]) != 0)
-            continue;
-        double value = job->metrics[i].value;
-        return (collaboration->stop.has_at_least && value >= collaboration->stop.at_least) ||
-               (collaboration->stop.has_at_most && value <= collaboration->stop.at_most);
-    }
-    return false;
-}
-
-static void event_evaluated(struct job *job, uint32_t number, const struct evaluation *evaluation)
-{
-    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
-    event.which_event = cohort_v1_WatchExperimentResponse_round_evaluated_tag;
-    cohort_v1_RoundEvaluated *evaluated = &event.event.round_evaluated;
-    evaluated->round = number;
-    const struct {
-        const char *name;
-        double value;
-    } metrics[] = {{"test_loss", evaluation->loss}, {"test_accuracy", evaluation->accuracy}};
-    for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
-        if (isnan(metrics[i].value))
-            continue;
-        cohort_v1_Metric *metric = &evaluated->metrics[evaluated->metrics_count++];
-        snprintf(metric->name, sizeof metric->name, "%s", metrics[i].name);
-        metric->value = metrics[i].value;
-        if (job->current->round == number)
-            job_set_metric(job, metric->name, metric->value);
-    }
-    events_add(job->events, &event);
-}
-
-static void run_evaluate(struct pool_job *pool_job)
-{
-    struct job *job = JOB_OF(pool_job, evaluate_job);
-    struct error error = ERROR_INIT;
-    struct evaluation evaluation;
-    uint32_t number = job->evaluating->round;
-    enum status status = evaluate(job->model, job->test.workspace, EVALUATION_BATCH, job->evaluating->values,
-                                  &job->test.part, &evaluation, &error);
-    if (status != STATUS_OK)
-        log_warn("evaluation failed", LOG_S("experiment", job->id), LOG_I("round", number),
-                 LOG_S("error", error.message));
-    pthread_mutex_lock(&job->coordinator->lock);
-    job->evaluating = version_unref(job->evaluating);
-    bool over = job_is_over(job);
-    if (!over && status == STATUS_OK)
-        event_evaluated(job, number, &evaluation);
-    if (!over)
-        round_evaluated(job->round, number, stops(job), clock_monotonic_ms());
-    if (job->committed_waits) {
-        job->committed_waits = false;
-        round_committed(job->round, true, clock_monotonic_ms());
-    }
-    job_release_test(job);
-    pthread_mutex_unlock(&job->coordinator->lock);
-}
-
-void job_start_evaluate(struct job *job)
-{
-    if (!job->test.present) {
-        round_evaluated(job->round, job->current->round, stops(job), clock_monotonic_ms());
-        return;
-    }
-    job->evaluating = version_ref(job->current);
-    job->evaluate_job.run = run_evaluate;
-    pool_post(job->coordinator->pool, &job->evaluate_job);
 }

@@ -22,7 +22,7 @@ const struct field evaluation_fields[] = {
 
 bool local_evaluation_due(const struct evaluation_options *options, uint32_t round, uint32_t rounds)
 {
-    return options->holdout > 0 && (round == rounds || round % (uint64_t)options->every == 0);
+    return round == rounds || round % (uint64_t)options->every == 0;
 }
 
 static int ascending(const void *a, const void *b)

@@ -11,6 +11,7 @@ struct evaluation_options {
 
 extern const struct field evaluation_fields[];
 
+// Whether learners, where they evaluate at all, do so after `round` (from 1) of `rounds`.
 bool local_evaluation_due(const struct evaluation_options *options, uint32_t round, uint32_t rounds);
 
 // Splits samples 0..n: `ret_rows` [n] holds the rows to train on and then those held out, each ascending.
