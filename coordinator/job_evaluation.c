@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct slot_evaluation nothing_told = {
-    .loss = (double)NAN, .accuracy = (double)NAN, .test_loss = (double)NAN, .test_accuracy = (double)NAN};
+static const struct slot_evaluation nothing_told = {.loss = (double)NAN,
+                                                    .accuracy = (double)NAN,
+                                                    .test_loss = (double)NAN,
+                                                    .test_accuracy = (double)NAN};
 
 // ---- the end --------------------------------------------------------------------------------------------
 

@@ -84,6 +84,9 @@ static void handle(struct learner *learner, const cohort_v1_AttendResponse *mess
     case cohort_v1_AttendResponse_assignment_tag:
         learner_assign(learner, &message->event.assignment);
         break;
+    case cohort_v1_AttendResponse_evaluate_tag:
+        learner_evaluate(learner, &message->event.evaluate);
+        break;
     case cohort_v1_AttendResponse_withdraw_tag:
         withdrawn(learner, &message->event.withdraw);
         break;
@@ -124,7 +127,7 @@ static void attend_closed(struct rpc_call *call, enum status status, const char 
         log_warn(learner->joined ? "connection lost" : "cannot reach the coordinator",
                  LOG_S("learner", learner->name), LOG_S("status", status_name(status)),
                  LOG_S("error", message));
-    learner->joined = false;
+    learner->joined = learner->evaluation_wanted = false; // an evaluation goes on without who is lost
     learner->call = rpc_call_unref(learner->call);
     learner->connect_at_ms = learner->stopped || host->ending
                                  ? INT64_MAX

@@ -1,7 +1,6 @@
 // Taking part in an experiment: load the data, build the model, say ready.
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/partition.h"
 #include "learner/host.h"
 #include <stddef.h>
 #include <stdio.h>
@@ -15,12 +14,12 @@ static void answer_ready(struct learner *learner)
     snprintf(ready->experiment_id, sizeof ready->experiment_id, "%s", learner->study->id);
     ready->has_data = true;
     ready->data.n_samples = learner->part.n_samples;
-    ready->data.target_values = learner->dataset.target_type == TARGET_VALUES;
+    ready->data.target_values = learner->samples.dataset.target_type == TARGET_VALUES;
     ready->data.n_outputs = ready->data.target_values ? model_n_outputs(learner->study->model)
                                                       : model_n_classes(learner->study->model);
-    ready->data.sample_shape_count = (pb_size_t)learner->dataset.sample.rank;
+    ready->data.sample_shape_count = (pb_size_t)learner->samples.dataset.sample.rank;
     for (pb_size_t i = 0; i < ready->data.sample_shape_count; i++)
-        ready->data.sample_shape[i] = learner->dataset.sample.extents[i];
+        ready->data.sample_shape[i] = learner->samples.dataset.sample.extents[i];
     learner_send(learner, &request);
 }
 
@@ -39,10 +38,12 @@ static void answer_decline(struct learner *learner, const char *experiment_id, c
 void learner_leave_study(struct learner *learner)
 {
     learner->dismissed = false;
-    learner->loaded = false;
+    learner->loaded = learner->evaluation_wanted = false;
     learner->round = learner->kept_round = 0;
     learner_free_vectors(learner);
-    dataset_release(&learner->dataset);
+    samples_release(&learner->samples);
+    pretence_release(&learner->pretence);
+    learner->part = (struct part){0};
     if (learner->study)
         study_close(learner->study);
     learner->study = NULL;
@@ -50,59 +51,20 @@ void learner_leave_study(struct learner *learner)
 
 // ---- loading, in the pool -------------------------------------------------------------------------------
 
-struct loading {
-    const struct learner_options *host_options;
-    const struct experiment_options *experiment;
-    uint32_t index, n_learners;
-};
-
-static enum status read_share(const struct loading *loading, struct source *source, struct dataset *ret,
-                              struct error *error)
-{
-    struct partition partition = {0};
-    TRY(partition_new(&partition, &loading->experiment->data.partition, source, loading->n_learners,
-                      (uint64_t)loading->experiment->seed, error));
-    size_t first = partition.offsets[loading->index];
-    enum status status = source_read(source, partition.rows + first,
-                                     partition.offsets[loading->index + 1] - first, ret, error);
-    partition_release(&partition);
-    return status;
-}
-
-static enum status read_data(const struct loading *loading, struct dataset *ret, struct error *error)
-{
-    const struct learner_options *own = loading->host_options;
-    const struct data_options *data = own->has_data ? &own->data : &loading->experiment->data;
-    struct source *source = NULL;
-    if (!own->has_data && !own->use_experiment_data)
-        return error_set(error, STATUS_FAILED_PRECONDITION,
-                         "this learner has no data; name its files under 'data' in its configuration");
-    if (!own->has_data && !loading->experiment->has_data)
-        return error_set(error, STATUS_FAILED_PRECONDITION, "the experiment names no data; add 'data' to it");
-    TRY(source_open(&source, &data->format, &data->train, NULL, error));
-    enum status status =
-        own->has_data ? source_read(source, NULL, 0, ret, error) : read_share(loading, source, ret, error);
-    source_close(source);
-    return status;
-}
-
 static enum status load(struct learner *learner, struct error *error)
 {
     struct host *host = learner->host;
-    const struct loading loading = {.host_options = host->options,
-                                    .experiment = &learner->study->experiment.options,
-                                    .index = learner->index,
-                                    .n_learners = learner->n_learners};
-    if (loading.index >= loading.n_learners)
-        return error_set(error, STATUS_INVALID_ARGUMENT, "number %u of %u learners", loading.index,
-                         loading.n_learners);
-    struct dataset dataset = {0};
-    TRY(read_data(&loading, &dataset, error));
+    struct samples *samples = &learner->samples;
+    const struct samples_wanted wanted = {.host = host->options,
+                                          .experiment = &learner->study->experiment.options,
+                                          .index = learner->index,
+                                          .n_learners = learner->n_learners};
+    TRY(samples_load(samples, &wanted, error));
+    TRY(pretence_load(&learner->pretence, &wanted, error));
     pthread_mutex_lock(&host->lock);
-    learner->dataset = dataset;
-    learner->part = (struct part){.dataset = &learner->dataset, .n_samples = dataset.n_samples};
-    enum status status = study_bind(learner->study, &learner->dataset.sample, learner->dataset.n_outputs,
-                                    learner->dataset.target_type, error);
+    learner->part = samples->training;
+    enum status status = study_bind(learner->study, &samples->dataset.sample, samples->dataset.n_outputs,
+                                    samples->dataset.target_type, error);
     pthread_mutex_unlock(&host->lock);
     return status;
 }

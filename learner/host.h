@@ -7,6 +7,8 @@
 #include "base/pool.h"
 #include "cohort/v1/exchange.pb.h"
 #include "learner/options.h"
+#include "learner/pretence.h"
+#include "learner/samples.h"
 #include "learner/study.h"
 #include "rpc/rpc.h"
 #include <pthread.h>
@@ -20,10 +22,12 @@ enum activity {
     ACTIVITY_NONE,
     ACTIVITY_LOADING,  // data and model of an experiment, in the pool
     ACTIVITY_FETCHING, // the round's model
+    ACTIVITY_FETCHING_TO_EVALUATE,
     ACTIVITY_TRAINING, // in the pool
     ACTIVITY_PAUSING,  // a simulated delay, or before trying again: until due_ms
     ACTIVITY_SUBMITTING,
-    ACTIVITY_SERVING, // a Predict or Evaluate, in the pool
+    ACTIVITY_EVALUATING, // in the pool
+    ACTIVITY_SERVING,    // a Predict or Evaluate, in the pool
 };
 
 struct learner {
@@ -44,8 +48,9 @@ struct learner {
     uint32_t enrol_index, enrol_learners;
     uint32_t index, n_learners; // in the study
     struct study *study;        // NULL: none
-    struct dataset dataset;
-    struct part part;
+    struct samples samples;
+    struct part part;         // of the samples, to train on
+    struct pretence pretence; // with others, under the experiment's simulation
     bool loaded;
 
     // The round (step.c).
@@ -57,6 +62,9 @@ struct learner {
     float *parameters;                // [n_parameters] of its model
     float *summary;                   // [plan_summary_values] of round `kept_round`
     float *own;                       // [plan.n_own]
+    float *reference;                 // [n_values] the round's model, where a step in place needs it; or NULL
+    uint32_t held_round;              // of the model that `shared` holds as it was fetched, with
+    char held_sha256[65];             // its hash; empty: none
     bool own_begun;                   // `own` holds something
     uint32_t round;                   // that `parameters` belong to; 0: none
     uint32_t kept_round;              // 0: no summary is kept
@@ -65,7 +73,10 @@ struct learner {
     struct {
         uint64_t weight;
         double train_loss, train_accuracy, train_seconds, fetch_seconds;
+        double parameter_distance; // from where training began, relative to that; NAN: not asked for
     } result;
+    cohort_v1_Evaluate evaluation; // asked for last (evaluation.c)
+    bool evaluation_wanted;        // and not answered
     enum activity activity;
     int64_t due_ms;
     unsigned int n_retries;
@@ -119,6 +130,15 @@ void learner_free_vectors(struct learner *learner);
 void learner_go_on(struct learner *learner);
 void learner_fetched(struct learner *learner);
 void learner_pause(struct learner *learner, int64_t ms);
+
+// Whether `shared` holds that model as it was fetched.
+bool learner_holds(const struct learner *learner, uint32_t round, const char *sha256);
+// A step's inputs; the buffers to be written are left out. Any thread that owns the learner's activity.
+struct learner_step learner_step_of(const struct learner *learner, uint32_t round);
+void learner_begin_own(struct learner *learner, const struct learner_step *step); // once
+
+void learner_evaluate(struct learner *learner, const cohort_v1_Evaluate *request); // evaluation.c
+void learner_begin_evaluation(struct learner *learner);                            // idle
 
 void learner_submit(struct learner *learner); // submit.c
 void learner_cancel_submission(struct learner *learner);

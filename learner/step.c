@@ -21,7 +21,7 @@ static bool is_void(void *user)
     return atomic_load_explicit(&watch->learner->generation, memory_order_relaxed) != watch->generation;
 }
 
-static struct learner_step step_of(const struct learner *learner, uint32_t round)
+struct learner_step learner_step_of(const struct learner *learner, uint32_t round)
 {
     const struct experiment_options *options = &learner->study->experiment.options;
     bool in_place = learner->study->plan.in_place;
@@ -42,7 +42,7 @@ static struct learner_step step_of(const struct learner *learner, uint32_t round
 }
 
 // What the learner keeps from round to round is made in its first one.
-static void begin_own(struct learner *learner, const struct learner_step *step)
+void learner_begin_own(struct learner *learner, const struct learner_step *step)
 {
     const struct algorithm_kind *algorithm = study_algorithm(learner->study);
     if (!learner->own_begun && algorithm->begin_own)
@@ -50,41 +50,63 @@ static void begin_own(struct learner *learner, const struct learner_step *step)
     learner->own_begun = true;
 }
 
+// What the first vector of a summary starts from: the round's model, or NULL where it starts from zero.
+static const float *reference_of(const struct learner *learner)
+{
+    return learner->study->plan.in_place ? learner->reference : NULL;
+}
+
+static bool wants_distance(const struct learner *learner)
+{
+    const struct collaboration_options *options = &learner->study->experiment.options.collaboration;
+    return options->has_stop && options->stop.metric == METRIC_PARAMETER_DISTANCE &&
+           learner->study->plan.shares != SHARES_VALUES;
+}
+
+// ||parameters - model|| / ||model||, over what of the parameters is shared.
+static double distance(const struct learner *learner)
+{
+    const float *model = learner->study->plan.in_place ? learner->reference : learner->shared;
+    double change = 0, norm = 0;
+    for (size_t i = 0; i < learner->study->plan.n_values; i++) {
+        double difference = (double)learner->parameters[i] - (double)model[i];
+        change += difference * difference;
+        norm += (double)model[i] * (double)model[i];
+    }
+    return norm > 0 ? sqrt(change / norm) : (double)NAN;
+}
+
+static enum status keep_result(struct learner *learner, const struct learner_result *result,
+                               struct error *error)
+{
+    enum weighting weighting = (enum weighting)learner->study->experiment.options.collaboration.weighting;
+    learner->result.train_loss = result->train_loss;
+    learner->result.train_accuracy = result->train_accuracy;
+    learner->result.parameter_distance = wants_distance(learner) ? distance(learner) : (double)NAN;
+    return weighting_of(weighting, result->weight, result->train_loss, &learner->result.weight, error);
+}
+
 static enum status train(struct learner *learner, const cohort_v1_Assignment *assignment,
                          struct stop_watch *watch, struct error *error)
 {
     const struct algorithm_kind *algorithm = study_algorithm(learner->study);
-    struct learner_step step = step_of(learner, assignment->round);
+    struct learner_step step = learner_step_of(learner, assignment->round);
     struct learner_result result = {0};
     int64_t started_ns = clock_monotonic_ns();
-    begin_own(learner, &step);
+    learner_begin_own(learner, &step);
     step.parameters = learner->parameters;
     step.summary = learner->summary;
     step.stop = is_void;
     step.user = watch;
     if (!algorithm->trains_nothing)
         TRY(study_take_trainer(learner->study, &step.trainer, error));
-    enum status status = algorithm_learn(algorithm, &step, &result, error);
+    if (learner->reference)
+        memcpy(learner->reference, learner->shared, step.plan->n_values * sizeof(float));
+    enum status status = pretended_learn(learner, &step, reference_of(learner), &result, error);
     if (step.trainer)
         study_give_trainer(learner->study, step.trainer);
-    learner->result.weight = result.weight;
-    learner->result.train_loss = result.train_loss;
-    learner->result.train_accuracy = result.train_accuracy;
     learner->result.train_seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
-    return status;
-}
-
-// A simulated delay, the same for the same experiment and seed.
-static int64_t simulated_delay_ms(const struct learner *learner)
-{
-    const struct experiment_options *options = &learner->study->experiment.options;
-    struct random random = random_open((struct random_key){.seed = (uint64_t)options->seed,
-                                                           .learner = learner->index,
-                                                           .round = learner->kept_round,
-                                                           .purpose = RANDOM_DELAY});
-    return options->simulation.delay_ms
-               ? (int64_t)(random_double(&random) * (double)options->simulation.delay_ms)
-               : 0;
+    return status == STATUS_OK ? keep_result(learner, &result, error) : status;
 }
 
 static void decline(struct learner *learner, const char *message)
@@ -106,9 +128,9 @@ static void trained(struct learner *learner, enum status status, const struct er
     learner->activity = ACTIVITY_NONE;
     if (status == STATUS_OK && valid) {
         learner->kept_round = learner->round;
-        int64_t delay_ms = simulated_delay_ms(learner);
-        if (delay_ms)
-            learner_pause(learner, delay_ms);
+        int64_t wait_ms = pretended_wait_ms(learner, learner->round);
+        if (wait_ms)
+            learner_pause(learner, wait_ms);
     } else if (valid && status != STATUS_CANCELLED) {
         decline(learner, error->message);
     }
@@ -141,7 +163,9 @@ void learner_free_vectors(struct learner *learner)
         memory_free(learner->parameters);
     memory_free(learner->shared);
     memory_free(learner->own);
-    learner->shared = learner->parameters = learner->summary = learner->own = NULL;
+    memory_free(learner->reference);
+    *learner->held_sha256 = '\0';
+    learner->reference = learner->shared = learner->parameters = learner->summary = learner->own = NULL;
     learner->own_begun = false;
 }
 
@@ -154,8 +178,11 @@ static bool allocate_vectors(struct learner *learner)
     if (!learner->own && plan->n_own)
         learner->own = memory_floats(plan->n_own);
     if (plan->in_place) {
+        bool wanted = pretence_needs_reference(learner) || wants_distance(learner);
+        if (wanted && !learner->reference)
+            learner->reference = memory_floats(plan->n_values);
         learner->parameters = learner->summary = learner->shared;
-        return learner->shared && (learner->own || !plan->n_own);
+        return learner->shared && (learner->own || !plan->n_own) && (learner->reference || !wanted);
     }
     if (!learner->parameters)
         learner->parameters = memory_floats(model_layout(study->model)->n_parameters);
@@ -184,30 +211,73 @@ static bool take_model(struct learner *learner)
     return true;
 }
 
-void learner_fetched(struct learner *learner)
+bool learner_holds(const struct learner *learner, uint32_t round, const char *sha256)
 {
-    struct study *study = learner->study;
-    if (learner->activity != ACTIVITY_FETCHING)
-        return;
-    if (!study_has(study, learner->assignment.model_round, learner->assignment.model_sha256)) {
-        study_fetch(study, learner->assignment.model_round, learner->assignment.model_sha256, learner);
-        return; // it was another round's
-    }
+    return *learner->held_sha256 && learner->held_round == round && strcmp(learner->held_sha256, sha256) == 0;
+}
+
+// `shared` holds the model that the assignment starts from.
+static void begin_training(struct learner *learner)
+{
+    learner->round = learner->assignment.round;
+    learner->kept_round = 0;
+    memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
+    if (learner->study->plan.in_place)
+        *learner->held_sha256 = '\0'; // it is trained over
+    learner->working_generation = atomic_load(&learner->generation);
+    learner->activity = ACTIVITY_TRAINING;
+    learner->job.run = run_train;
+    pool_post(learner->host->pool, &learner->job);
+}
+
+static bool keep_model(struct learner *learner, uint32_t round, const char *sha256)
+{
     learner->n_retries = 0;
     learner->activity = ACTIVITY_NONE;
-    if (!take_model(learner)) {
+    if (!take_model(learner))
+        return false;
+    learner->held_round = round;
+    snprintf(learner->held_sha256, sizeof learner->held_sha256, "%s", sha256);
+    learner->kept_round = learner->study->plan.in_place ? 0 : learner->kept_round; // overwritten
+    return true;
+}
+
+static void fetched_to_evaluate(struct learner *learner)
+{
+    const cohort_v1_Evaluate *wanted = &learner->evaluation;
+    if (!learner->evaluation_wanted) { // nobody waits for it any more
+        learner->activity = ACTIVITY_NONE;
+        learner_go_on(learner);
+    } else if (!study_has(learner->study, wanted->model_round, wanted->model_sha256)) {
+        study_fetch(learner->study, wanted->model_round, wanted->model_sha256, learner);
+    } else if (keep_model(learner, wanted->model_round, wanted->model_sha256)) {
+        learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
+        learner_begin_evaluation(learner);
+    } else {
+        learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
+    }
+}
+
+void learner_fetched(struct learner *learner)
+{
+    const cohort_v1_Assignment *wanted = &learner->assignment;
+    if (learner->activity == ACTIVITY_FETCHING_TO_EVALUATE) {
+        fetched_to_evaluate(learner);
+        return;
+    }
+    if (learner->activity != ACTIVITY_FETCHING)
+        return;
+    if (!study_has(learner->study, wanted->model_round, wanted->model_sha256)) {
+        study_fetch(learner->study, wanted->model_round, wanted->model_sha256, learner);
+        return; // it was another round's
+    }
+    if (!keep_model(learner, wanted->model_round, wanted->model_sha256)) {
         decline(learner,
                 "out of memory for the model's parameters; give the process more, or host fewer learners");
         return;
     }
     learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
-    learner->round = learner->assignment.round;
-    learner->kept_round = 0;
-    memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
-    learner->working_generation = atomic_load(&learner->generation);
-    learner->activity = ACTIVITY_TRAINING;
-    learner->job.run = run_train;
-    pool_post(learner->host->pool, &learner->job);
+    begin_training(learner);
 }
 
 // ---- assignments ----------------------------------------------------------------------------------------
@@ -227,31 +297,42 @@ static bool has_summary(const struct learner *learner)
            strcmp(learner->model_sha256, learner->assignment.model_sha256) == 0;
 }
 
+static void begin_round(struct learner *learner)
+{
+    const cohort_v1_Assignment *assignment = &learner->assignment;
+    if (pretends_dropout(learner, assignment->round)) {
+        decline(learner, "drops out of the round, as simulation.dropout has it");
+    } else if (learner_holds(learner, assignment->model_round, assignment->model_sha256)) {
+        begin_training(learner);
+    } else {
+        learner->activity = ACTIVITY_FETCHING;
+        learner->fetch_started_ns = clock_monotonic_ns();
+        study_fetch(learner->study, assignment->model_round, assignment->model_sha256, learner);
+    }
+}
+
+// A summary that is kept goes before what would overwrite it.
 void learner_go_on(struct learner *learner)
 {
     if (learner->activity != ACTIVITY_NONE || learner->host->ending)
         return;
-    if (learner->enrol_yaml) {
+    if (learner->enrol_yaml)
         learner_load(learner);
-    } else if (learner->dismissed) {
+    else if (learner->dismissed)
         learner_leave_study(learner);
-    } else if (learner->assigned && learner->loaded) {
-        if (has_summary(learner)) {
-            learner_submit(learner);
-            return;
-        }
-        learner->activity = ACTIVITY_FETCHING;
-        learner->fetch_started_ns = clock_monotonic_ns();
-        study_fetch(learner->study, learner->assignment.model_round, learner->assignment.model_sha256,
-                    learner);
-    }
+    else if (learner->assigned && learner->loaded && has_summary(learner))
+        learner_submit(learner);
+    else if (learner->evaluation_wanted && learner->loaded)
+        learner_begin_evaluation(learner);
+    else if (learner->assigned && learner->loaded)
+        begin_round(learner);
 }
 
 void learner_withdraw(struct learner *learner)
 {
     atomic_fetch_add(&learner->generation, 1);
     learner->assigned = false;
-    if (learner->activity == ACTIVITY_FETCHING) {
+    if (learner->activity == ACTIVITY_FETCHING || learner->activity == ACTIVITY_FETCHING_TO_EVALUATE) {
         learner->activity = ACTIVITY_NONE;
         study_cancel_fetch(learner->study, learner);
     } else if (learner->activity == ACTIVITY_PAUSING) {

@@ -49,6 +49,7 @@ void study_close(struct study *study)
     while (study->n_trainers)
         trainer_free(study->trainers[--study->n_trainers]);
     memory_free(study->values);
+    dataset_release(&study->test);
     model_free(study->model);
     experiment_release(&study->experiment);
     memory_free(study->yaml);
@@ -281,6 +282,30 @@ void study_cancel_fetch(struct study *study, struct learner *learner)
     }
     if (!study->waiting && study->fetch)
         rpc_call_cancel(study->fetch->call);
+}
+
+// ---- test data ------------------------------------------------------------------------------------------
+
+enum status study_test_data(struct study *study, const struct dataset **ret, struct error *error)
+{
+    const struct samples_wanted wanted = {.host = study->host->options,
+                                          .experiment = &study->experiment.options};
+    pthread_mutex_lock(&study->host->lock);
+    bool here = study->has_test;
+    pthread_mutex_unlock(&study->host->lock);
+    struct dataset test = DATASET_INIT;
+    if (!here)
+        TRY(samples_load_test(&test, &wanted, error));
+    pthread_mutex_lock(&study->host->lock);
+    if (!study->has_test) {
+        study->test = test;
+        test = DATASET_INIT;
+        study->has_test = true;
+    }
+    pthread_mutex_unlock(&study->host->lock);
+    dataset_release(&test); // another thread was faster
+    *ret = &study->test;
+    return STATUS_OK;
 }
 
 // ---- trainers -------------------------------------------------------------------------------------------

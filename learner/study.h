@@ -31,6 +31,9 @@ struct study {
     struct fetch *fetch; // under way
     struct learner *waiting;
 
+    struct dataset test; // the experiment's, where learners evaluate on it
+    bool has_test;
+
     struct trainer *trainers[64]; // idle
     size_t n_trainers;
 };
@@ -51,6 +54,10 @@ enum status study_bind(struct study *study, const struct shape *sample, size_t n
 void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner);
 bool study_has(const struct study *study, uint32_t round, const char *sha256);
 void study_cancel_fetch(struct study *study, struct learner *learner);
+
+// The experiment's test data, read when first asked for; they stay as long as the study. Takes the lock
+// itself.
+enum status study_test_data(struct study *study, const struct dataset **ret, struct error *error);
 
 // A trainer for this thread, made when none is idle. Takes the lock itself.
 enum status study_take_trainer(struct study *study, struct trainer **ret, struct error *error);

@@ -157,6 +157,7 @@ static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *
     ret->peak_rss_bytes = memory_peak_rss();
     add_metric(ret, "train_loss", learner->result.train_loss);
     add_metric(ret, "train_accuracy", learner->result.train_accuracy);
+    add_metric(ret, metric_words[METRIC_PARAMETER_DISTANCE], learner->result.parameter_distance);
 }
 
 static enum status start(struct learner *learner, struct submission *submission, struct error *error)
