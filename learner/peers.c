@@ -1,7 +1,7 @@
-#include "learner/peers_impl.h"
 #include "base/clock.h"
 #include "base/kernel.h"
 #include "base/memory.h"
+#include "learner/peers_impl.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static void run_fail(struct pool_job *job)
 
 // Under the lock. `neighbour` SIZE_MAX: it is nobody else's fault.
 __attribute__((format(printf, 3, 4))) static void fail(struct peers *peers, size_t neighbour,
-                                                        const char *format, ...)
+                                                       const char *format, ...)
 {
     if (peers->state != PEERS_RUNNING)
         return;
@@ -205,8 +205,8 @@ static void receive_on(struct peers_pull *pull)
 {
     struct peers *peers = pull->peers;
     bool mixes = peers->options.pattern == PEERS_MIX;
-    pull->paused = mixes && pull->position < peers->n_positions &&
-                   pull->position >= peers->done + PEERS_WINDOW;
+    pull->paused =
+        mixes && pull->position < peers->n_positions && pull->position >= peers->done + PEERS_WINDOW;
     if (!pull->paused)
         rpc_call_receive(pull->call);
 }

@@ -1,4 +1,5 @@
-// Where neighbours' streams come in: each goes to the exchange that it is meant for, or waits for it to begin.
+// Where neighbours' streams come in: each goes to the exchange that it is meant for, or waits for it to
+// begin.
 #include "base/clock.h"
 #include "base/memory.h"
 #include "learner/peers_impl.h"

@@ -66,8 +66,8 @@ struct peers {
     struct peers_neighbour *neighbours; // a copy
     struct peers *next;                 // in the door's list, under its lock
     const struct peers_order *order;
-    size_t n_chunks;    // ring: of a segment; mix: of the vector
-    size_t n_positions; // of every stream
+    size_t n_chunks;              // ring: of a segment; mix: of the vector
+    size_t n_positions;           // of every stream
     uint64_t bytes_in, bytes_out; // of a stream
 
     pthread_mutex_t lock; // guards the rest

@@ -92,4 +92,8 @@ static const char *completed(struct peers *peers, struct peers_pull *pull)
     return NULL;
 }
 
-const struct peers_order peers_mix = {.chunk = chunk, .sent = chunk, .out = out, .in = in, .completed = completed};
+const struct peers_order peers_mix = {.chunk = chunk,
+                                      .sent = chunk,
+                                      .out = out,
+                                      .in = in,
+                                      .completed = completed};

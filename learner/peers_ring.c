@@ -112,9 +112,9 @@ static const char *in(struct peers *peers, struct peers_pull *pull, size_t first
     locate(peers, left_of(peers), pull->position, &at);
     at += first;
     bool is_final = pull->position / peers->n_chunks >= (size_t)options->n_learners - 1;
-    uint32_t bad = is_final ? store(options->result + at, values, n)
-                            : add_weighed(options->result + at, values, options->values + at, n,
-                                          (float)options->share);
+    uint32_t bad =
+        is_final ? store(options->result + at, values, n)
+                 : add_weighed(options->result + at, values, options->values + at, n, (float)options->share);
     return bad ? "a sum came that is not finite; train with a smaller learning rate or clip_norm" : NULL;
 }
 
@@ -124,4 +124,8 @@ static const char *completed(struct peers *peers, struct peers_pull *pull)
     return NULL;
 }
 
-const struct peers_order peers_ring = {.chunk = chunk, .sent = sent, .out = out, .in = in, .completed = completed};
+const struct peers_order peers_ring = {.chunk = chunk,
+                                       .sent = sent,
+                                       .out = out,
+                                       .in = in,
+                                       .completed = completed};

@@ -125,8 +125,8 @@ bool pretence_needs_reference(const struct learner *learner)
 }
 
 // The first vector lies about the reference, others about zero.
-static void spoil(const struct attack_kind *attack, struct attack_step *step, const struct algorithm_plan *plan,
-                  float *summary)
+static void spoil(const struct attack_kind *attack, struct attack_step *step,
+                  const struct algorithm_plan *plan, float *summary)
 {
     for (unsigned int i = 0; i < plan->n_vectors; i++) {
         struct benign theirs = step->benign ? *step->benign : (struct benign){0};

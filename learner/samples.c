@@ -9,8 +9,8 @@ static enum status read_share(const struct samples_wanted *wanted, struct source
     TRY(partition_new(&partition, &wanted->experiment->data.partition, source, wanted->n_learners,
                       (uint64_t)wanted->experiment->seed, error));
     size_t first = partition.offsets[wanted->index];
-    enum status status = source_read(source, partition.rows + first,
-                                     partition.offsets[wanted->index + 1] - first, ret, error);
+    enum status status =
+        source_read(source, partition.rows + first, partition.offsets[wanted->index + 1] - first, ret, error);
     partition_release(&partition);
     return status;
 }
@@ -36,7 +36,7 @@ static enum status read_data(const struct samples_wanted *wanted, struct dataset
 static enum status check_simulation(const struct samples_wanted *wanted, struct error *error)
 {
     const struct simulation_options *simulation = &wanted->experiment->simulation;
-    const char *pretended = simulation->attack.kind ? "attack"
+    const char *pretended = simulation->attack.kind       ? "attack"
                             : simulation->label_noise > 0 ? "label_noise"
                                                           : NULL;
     if (!wanted->host->has_data || !pretended)

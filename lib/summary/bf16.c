@@ -29,7 +29,8 @@ static void bf16_decode(const void *options, const struct codec_frame *frame, co
 }
 
 const struct codec_kind codec_bf16 = {
-    .kind = {.name = "bf16", .help = "bfloat16: float32's range with seven bits of fraction; 2 bytes a value"},
+    .kind = {.name = "bf16",
+             .help = "bfloat16: float32's range with seven bits of fraction; 2 bytes a value"},
     .encoded_bytes = bf16_bytes,
     .encode = bf16_encode,
     .decode = bf16_decode,

@@ -9,7 +9,7 @@ static size_t f16_bytes(const void *options, const struct codec_frame *frame)
 }
 
 static enum status f16_encode(const void *options, const struct codec_frame *frame, const float *values,
-                               uint8_t *ret, struct error *error)
+                              uint8_t *ret, struct error *error)
 {
     for (size_t i = 0; i < frame->n_values; i++) {
         uint16_t half = f16_of(values[i]);
@@ -19,7 +19,7 @@ static enum status f16_encode(const void *options, const struct codec_frame *fra
 }
 
 static void f16_decode(const void *options, const struct codec_frame *frame, const uint8_t *encoded,
-                        size_t first, size_t n, float *ret)
+                       size_t first, size_t n, float *ret)
 {
     for (size_t i = 0; i < n; i++) {
         uint16_t half;
@@ -29,7 +29,8 @@ static void f16_decode(const void *options, const struct codec_frame *frame, con
 }
 
 const struct codec_kind codec_f16 = {
-    .kind = {.name = "f16", .help = "IEEE 754 binary16: ten bits of fraction, values up to 65504; 2 bytes a value"},
+    .kind = {.name = "f16",
+             .help = "IEEE 754 binary16: ten bits of fraction, values up to 65504; 2 bytes a value"},
     .encoded_bytes = f16_bytes,
     .encode = f16_encode,
     .decode = f16_decode,

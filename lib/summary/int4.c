@@ -1,5 +1,5 @@
-// Four-bit whole numbers from -7 to 7 with a scale a block (summary/quantize.h). A block is its float32 scale,
-// then two values a byte, the first in the low half.
+// Four-bit whole numbers from -7 to 7 with a scale a block (summary/quantize.h). A block is its float32
+// scale, then two values a byte, the first in the low half.
 #include "summary/quantize.h"
 #include <math.h>
 #include <string.h>

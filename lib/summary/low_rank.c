@@ -1,8 +1,8 @@
-// Each weight matrix M as the product P Q' of two thin ones (Vogels, Karimireddy and Jaggi, "PowerSGD: practical
-// low-rank gradient compression for distributed optimization", NeurIPS 2019, Algorithm 1): subspace iteration
-// from a Q drawn by the seed, P = M Q made orthonormal, Q = M' P. Biased: it needs error feedback. Tensors of
-// one dimension, and those that would not get smaller, are sent as they are. The bytes are, tensor after tensor,
-// P [rows, rank] and Q [columns, rank], or the values.
+// Each weight matrix M as the product P Q' of two thin ones (Vogels, Karimireddy and Jaggi, "PowerSGD:
+// practical low-rank gradient compression for distributed optimization", NeurIPS 2019, Algorithm 1): subspace
+// iteration from a Q drawn by the seed, P = M Q made orthonormal, Q = M' P. Biased: it needs error feedback.
+// Tensors of one dimension, and those that would not get smaller, are sent as they are. The bytes are, tensor
+// after tensor, P [rows, rank] and Q [columns, rank], or the values.
 #include "base/kernel.h"
 #include "base/memory.h"
 #include "config/fields.h"
@@ -66,8 +66,8 @@ static size_t low_rank_bytes(const void *options, const struct codec_frame *fram
 
 // P = M Q
 KERNEL
-static void multiply(const float *restrict m, size_t rows, size_t columns, const float *restrict q, size_t rank,
-                     float *restrict ret_p)
+static void multiply(const float *restrict m, size_t rows, size_t columns, const float *restrict q,
+                     size_t rank, float *restrict ret_p)
 {
     for (size_t i = 0; i < rows; i++) {
         float sums[RANK_MAX] = {0};

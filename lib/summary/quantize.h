@@ -1,6 +1,6 @@
 // Whole numbers with a scale a block: x is sent as q = round(x / scale), scale the block's largest size over
-// the largest whole number (for instance Alistarh, Grubic, Li, Tomioka and Vojnovic, "QSGD", NeurIPS 2017, with
-// the maximum norm a bucket). Rounding to nearest, or up or down at random so that the mean is right.
+// the largest whole number (for instance Alistarh, Grubic, Li, Tomioka and Vojnovic, "QSGD", NeurIPS 2017,
+// with the maximum norm a bucket). Rounding to nearest, or up or down at random so that the mean is right.
 #pragma once
 
 #include "config/fields.h"

@@ -1,7 +1,7 @@
-// Values at random places alone (Stich, Cordonnier and Jaggi, "Sparsified SGD with memory", NeurIPS 2018), the
-// same places drawn on both sides, so that none are sent. Of each block of values as many as the fraction says;
-// scaled up by 1/fraction so that the mean is right, or as they are, for error feedback. The bytes are the
-// float32 values in order of their places.
+// Values at random places alone (Stich, Cordonnier and Jaggi, "Sparsified SGD with memory", NeurIPS 2018),
+// the same places drawn on both sides, so that none are sent. Of each block of values as many as the fraction
+// says; scaled up by 1/fraction so that the mean is right, or as they are, for error feedback. The bytes are
+// the float32 values in order of their places.
 #include "config/fields.h"
 #include "summary/codec.h"
 #include <math.h>
@@ -65,8 +65,8 @@ static enum status random_k_encode(const void *options, const struct codec_frame
     return STATUS_OK;
 }
 
-static void decode_block(const struct random_k_options *options, const struct codec_frame *frame, size_t block,
-                         const uint8_t *encoded, float *ret)
+static void decode_block(const struct random_k_options *options, const struct codec_frame *frame,
+                         size_t block, const uint8_t *encoded, float *ret)
 {
     bool places[BLOCK];
     size_t n = block_values(frame, block), k = k_of(options, n);
@@ -108,7 +108,8 @@ static const struct field fields[] = {
      .type = FIELD_BOOL,
      .offset = offsetof(struct random_k_options, scaled),
      .fallback = "false",
-     .help = "Whether what is sent counts 1/fraction times, which is right in the mean; not with error feedback"},
+     .help =
+         "Whether what is sent counts 1/fraction times, which is right in the mean; not with error feedback"},
     {0},
 };
 

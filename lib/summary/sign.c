@@ -1,5 +1,5 @@
-// The sign of each value, and a block's mean size: x is sent as sign(x) * mean |x| (Karimireddy, Rebjock, Stich
-// and Jaggi, "Error feedback fixes SignSGD", ICML 2019, with the scale a block). Biased: it needs error
+// The sign of each value, and a block's mean size: x is sent as sign(x) * mean |x| (Karimireddy, Rebjock,
+// Stich and Jaggi, "Error feedback fixes SignSGD", ICML 2019, with the scale a block). Biased: it needs error
 // feedback. A block is its float32 scale, then a bit a value, set for negative ones, the first in the lowest.
 #include "config/fields.h"
 #include "summary/codec.h"

@@ -1,6 +1,6 @@
 // The largest values alone (Stich, Cordonnier and Jaggi, "Sparsified SGD with memory", NeurIPS 2018; Aji and
-// Heafield 2017): the k largest in size with where they stand. Biased: it needs error feedback. The bytes are k
-// ascending 32-bit positions, then k float32 values.
+// Heafield 2017): the k largest in size with where they stand. Biased: it needs error feedback. The bytes are
+// k ascending 32-bit positions, then k float32 values.
 #include "base/memory.h"
 #include "config/fields.h"
 #include "summary/codec.h"
@@ -103,8 +103,8 @@ static enum status top_k_check(const void *options, const struct codec_frame *fr
         if (position_at(encoded, i) >= frame->n_values ||
             (i > 0 && position_at(encoded, i) <= position_at(encoded, i - 1)))
             return error_set(error, STATUS_DATA_LOSS,
-                             "position %zu of %zu, '%u', is not ascending below %zu; send what top_k encodes", i,
-                             k, position_at(encoded, i), frame->n_values);
+                             "position %zu of %zu, '%u', is not ascending below %zu; send what top_k encodes",
+                             i, k, position_at(encoded, i), frame->n_values);
     return STATUS_OK;
 }
 

@@ -28,8 +28,8 @@ static enum status check_learners(const void *options, size_t n, struct error *e
     if ((uint64_t)tree->relays <= n)
         return STATUS_OK;
     return error_set(error, STATUS_INVALID_ARGUMENT,
-                     "relays '%" PRId64 "' must be at most %zu, the number of learners; lower it", tree->relays,
-                     n);
+                     "relays '%" PRId64 "' must be at most %zu, the number of learners; lower it",
+                     tree->relays, n);
 }
 
 static uint32_t n_relays(const void *options)

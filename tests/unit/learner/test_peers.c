@@ -1,10 +1,10 @@
 // Exchanges between learners that all live in this process but speak over real connections.
-#include "learner/peers.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/philox.h"
 #include "base/pool.h"
 #include "cohort/v1/learner.pb.h"
+#include "learner/peers.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -25,8 +25,8 @@ static void open_call(struct rpc_call *call, void *service)
     peers_door_open_call(service, call);
 }
 
-static const struct rpc_method methods[] = {
-    {.path = "/cohort.v1.Learner/ExchangeSummary", .open = open_call}, {0}};
+static const struct rpc_method methods[] = {{.path = "/cohort.v1.Learner/ExchangeSummary", .open = open_call},
+                                            {0}};
 
 static void start(void)
 {
@@ -135,8 +135,8 @@ static void add_neighbour(size_t i, size_t j, double share)
 static void draw_values(size_t n, size_t n_values)
 {
     for (size_t i = 0; i < n; i++) {
-        struct random random = random_open(
-            (struct random_key){.seed = 7, .learner = (uint32_t)i, .purpose = RANDOM_TEST});
+        struct random random =
+            random_open((struct random_key){.seed = 7, .learner = (uint32_t)i, .purpose = RANDOM_TEST});
         learners[i] = (struct learner){.values = memory_floats(n_values),
                                        .result = memory_floats(n_values),
                                        .spare = memory_floats(n_values)};

@@ -98,7 +98,7 @@ Test(progress, quiet_says_nothing)
     start(true, true, 2);
     progress_note(progress, "waiting for %d learners", 3);
     run_rounds(2);
-    struct run_summary summary = {.status = "completed", .test_accuracy = 0.9};
+    struct run_summary summary = {.status = "completed", .test_accuracy = 0.9, .local_accuracy = NAN};
     progress_finish(progress, &summary, "runs/x");
     cr_assert_str_eq(stop(), "");
 }
@@ -147,6 +147,7 @@ Test(progress, the_end_tells_the_result_and_where_it_lies)
 {
     start(false, false, 20);
     struct run_summary summary = {
+        .local_accuracy = NAN,
         .experiment = "digits",
         .rounds = 20,
         .status = "stopped_early",
