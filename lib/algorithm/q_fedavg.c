@@ -8,6 +8,7 @@
 #include "algorithm/plain_sgd.h"
 #include "base/kernel.h"
 #include "config/fields.h"
+#include "reduce/ring.h"
 #include <math.h>
 
 struct q_fedavg_options {
@@ -95,6 +96,12 @@ static enum status learn(const struct learner_step *step, struct learner_result 
     double eta = plain_sgd_rates(step) / (double)local_n_steps(step);
     double multiple = fmax(loss / options->unit, 1e-10), power = pow(multiple, options->q);
     double curvature = eta > 0 ? options->q * power / multiple * square / (eta * options->unit) : 0;
+    if (curvature + power >= 1 << RING_TERM_BITS)
+        return error_set(
+            error, STATUS_OUT_OF_RANGE,
+            "the loss '%g' of learner '%u' to the power q '%g' is too large to be summed exactly: "
+            "set a larger unit, or a smaller q",
+            loss, step->learner, options->q);
     scale(n, (float)power, step->summary);
     step->summary[n] = (float)(curvature + power);
     return STATUS_OK;

@@ -50,6 +50,16 @@ Test(q_fedavg, the_learner_with_the_largest_loss_fares_better_with_a_larger_q)
     loop_free(fair);
 }
 
+Test(q_fedavg, losses_that_are_too_large_beside_the_unit_are_refused_with_what_to_do)
+{
+    struct loop *loop = problem_of("{kind: q_fedavg, q: 4, unit: 0.01}", TRAINING, PROBLEM_LINEAR);
+    struct learner_result result;
+    struct error error = ERROR_INIT;
+    cr_assert_eq(loop_learn(loop, 1, &result, &error), STATUS_OUT_OF_RANGE);
+    cr_assert(strstr(error.message, "set a larger unit"), "%s", error.message);
+    loop_free(loop);
+}
+
 Test(q_fedavg, losses_that_are_nothing_beside_the_unit_leave_the_model_as_it_is)
 {
     struct loop *loop = problem_of("q_fedavg", TRAINING, PROBLEM_LINEAR);
