@@ -13,13 +13,15 @@ struct codec_frame {
     size_t n_values;
     const struct layout *layout; // tensors of its first vector, which others like it may follow; NULL: none
     struct random_key key;       // seed, learner and round: keys what a codec draws
+    bool feedback; // what is lost is added to the next summary: then a small error counts, else to be right
+                   // in the mean
 };
 
 struct codec_kind {
     struct kind kind;
     bool identity; // the bytes are the values themselves: sent and folded in place; no function but the first
     bool exact;    // what comes back is what was given, bit for bit
-    bool unbiased; // the mean of what comes back, over its draws, is what was given
+    bool unbiased; // without feedback, the mean of what comes back, over its draws, is what was given
     // Bytes that a frame's values take, always the same.
     size_t (*encoded_bytes)(const void *options, const struct codec_frame *frame);
     // Encodes `values` [n_values] into `ret` [encoded_bytes]. RESOURCE_EXHAUSTED when out of memory.

@@ -30,7 +30,7 @@ static enum status int4_encode(const void *options, const struct codec_frame *fr
     for (size_t first = 0, i = 0; first < frame->n_values; first += block, i++) {
         size_t n = frame->n_values - first < block ? frame->n_values - first : block;
         uint8_t *at = ret + i * whole_block_bytes(options);
-        float scale = quantize_block(options, frame, i, values + first, n, MOST, q);
+        float scale = quantize_block(frame, i, values + first, n, MOST, q);
         memcpy(at, &scale, sizeof scale);
         q[n] = 0; // the other half of a last byte
         for (size_t k = 0; k < n; k += 2)
@@ -63,12 +63,6 @@ static enum status check_block(const void *options, struct error *error)
 }
 
 static const struct field fields[] = {
-    {.name = "rounding",
-     .type = FIELD_WORD,
-     .offset = offsetof(struct quantize_options, rounding),
-     .words = rounding_words,
-     .fallback = "stochastic",
-     .help = "stochastic is right in the mean, nearest has the smaller error"},
     {.name = "block",
      .type = FIELD_INT,
      .offset = offsetof(struct quantize_options, block),
@@ -85,7 +79,7 @@ const struct codec_kind codec_int4 = {
              .fields = fields,
              .options_bytes = sizeof(struct quantize_options),
              .check = check_block},
-    .unbiased = true, // with stochastic rounding
+    .unbiased = true,
     .encoded_bytes = int4_bytes,
     .encode = int4_encode,
     .decode = int4_decode,

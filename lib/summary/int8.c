@@ -24,7 +24,7 @@ static enum status int8_encode(const void *options, const struct codec_frame *fr
     for (size_t first = 0, i = 0; first < frame->n_values; first += block, i++) {
         size_t n = frame->n_values - first < block ? frame->n_values - first : block;
         uint8_t *at = ret + first + i * sizeof(float);
-        float scale = quantize_block(options, frame, i, values + first, n, MOST, (int8_t *)at + sizeof scale);
+        float scale = quantize_block(frame, i, values + first, n, MOST, (int8_t *)at + sizeof scale);
         memcpy(at, &scale, sizeof scale);
     }
     return STATUS_OK;
@@ -48,12 +48,6 @@ static void int8_decode(const void *options, const struct codec_frame *frame, co
 }
 
 static const struct field fields[] = {
-    {.name = "rounding",
-     .type = FIELD_WORD,
-     .offset = offsetof(struct quantize_options, rounding),
-     .words = rounding_words,
-     .fallback = "stochastic",
-     .help = "stochastic is right in the mean, nearest has the smaller error"},
     {.name = "block",
      .type = FIELD_INT,
      .offset = offsetof(struct quantize_options, block),
@@ -69,7 +63,7 @@ const struct codec_kind codec_int8 = {
              .help = "8-bit whole numbers with a float32 scale a block; about 1 byte a value",
              .fields = fields,
              .options_bytes = sizeof(struct quantize_options)},
-    .unbiased = true, // with stochastic rounding
+    .unbiased = true,
     .encoded_bytes = int8_bytes,
     .encode = int8_encode,
     .decode = int8_decode,

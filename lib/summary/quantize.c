@@ -1,12 +1,6 @@
 #include "summary/quantize.h"
 #include <math.h>
 
-const char *const rounding_words[] = {
-    [ROUNDING_NEAREST] = "nearest",
-    [ROUNDING_STOCHASTIC] = "stochastic",
-    NULL,
-};
-
 static float largest(const float *values, size_t n)
 {
     float most = 0, sum = 0;
@@ -38,8 +32,8 @@ static void round_at_random(const struct codec_frame *frame, size_t block, const
     }
 }
 
-float quantize_block(const struct quantize_options *options, const struct codec_frame *frame, size_t block,
-                     const float *values, size_t n, int most, int8_t *ret)
+float quantize_block(const struct codec_frame *frame, size_t block, const float *values, size_t n, int most,
+                     int8_t *ret)
 {
     float scale = largest(values, n) / (float)most;
     float inverse = 1 / scale;
@@ -48,9 +42,9 @@ float quantize_block(const struct quantize_options *options, const struct codec_
             ret[i] = 0;
         return isfinite(scale) ? 0 : scale;
     }
-    if (options->rounding == ROUNDING_STOCHASTIC)
-        round_at_random(frame, block, values, n, inverse, most, ret);
-    else
+    if (frame->feedback)
         round_to_nearest(values, n, inverse, ret);
+    else
+        round_at_random(frame, block, values, n, inverse, most, ret);
     return scale;
 }

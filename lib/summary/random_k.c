@@ -1,17 +1,15 @@
 // Values at random places alone (Stich, Cordonnier and Jaggi, "Sparsified SGD with memory", NeurIPS 2018),
 // the same places drawn on both sides, so that none are sent. Of each block of values as many as the fraction
-// says; scaled up by 1/fraction so that the mean is right, or as they are, for error feedback. The bytes are
-// the float32 values in order of their places.
+// says; scaled up by 1/fraction so that the mean is right, or as they are where there is error feedback. The
+// bytes are the float32 values in order of their places.
 #include "config/fields.h"
 #include "summary/codec.h"
-#include <math.h>
 #include <string.h>
 
 enum { BLOCK = 1024 };
 
 struct random_k_options {
     double fraction;
-    bool scaled;
 };
 
 // Values sent of a block of `n`, at least one.
@@ -70,7 +68,7 @@ static void decode_block(const struct random_k_options *options, const struct co
 {
     bool places[BLOCK];
     size_t n = block_values(frame, block), k = k_of(options, n);
-    float scale = options->scaled ? (float)((double)n / (double)k) : 1;
+    float scale = frame->feedback ? 1 : (float)((double)n / (double)k);
     const uint8_t *at = encoded + block * k_of(options, BLOCK) * sizeof(float);
     draw_places(frame, block, n, k, places);
     for (size_t i = 0; i < n; i++) {
@@ -104,12 +102,6 @@ static const struct field fields[] = {
      .max = 1,
      .above = true,
      .help = "Share of the values that is sent"},
-    {.name = "scaled",
-     .type = FIELD_BOOL,
-     .offset = offsetof(struct random_k_options, scaled),
-     .fallback = "false",
-     .help =
-         "Whether what is sent counts 1/fraction times, which is right in the mean; not with error feedback"},
     {0},
 };
 
@@ -118,7 +110,7 @@ const struct codec_kind codec_random_k = {
              .help = "Values at places drawn alike on both sides; 4 bytes for each of them",
              .fields = fields,
              .options_bytes = sizeof(struct random_k_options)},
-    .unbiased = true, // when scaled
+    .unbiased = true,
     .encoded_bytes = random_k_bytes,
     .encode = random_k_encode,
     .decode = random_k_decode,

@@ -86,12 +86,12 @@ Test(codec, sizes_are_what_the_help_says)
     cr_assert_eq(bytes_of("{codec: {kind: random_k, fraction: 0.125}}", &frame), (1 << 20) / 8 * 4);
 }
 
-Test(codec, int8_to_nearest_is_off_by_half_a_step_at_most)
+Test(codec, int8_with_feedback_is_off_by_half_a_step_at_most)
 {
     static float values[N], back[N];
-    const struct codec_frame frame = {.n_values = N};
+    const struct codec_frame frame = {.n_values = N, .feedback = true};
     fill(values, 1);
-    round_trip("{codec: {kind: int8, rounding: nearest, block: 100}}", &frame, values, back);
+    round_trip("{codec: {kind: int8, block: 100}}", &frame, values, back);
     for (size_t first = 0; first < N; first += 100) {
         float most = 0;
         for (size_t i = first; i < first + 100; i++)
@@ -161,7 +161,7 @@ Test(codec, top_k_refuses_positions_that_do_not_ascend_below_the_end)
 Test(codec, random_k_sends_a_share_of_the_values_and_draws_anew_each_round)
 {
     static float values[N], back[N], next[N];
-    struct codec_frame frame = {.n_values = N, .key = {.round = 1}};
+    struct codec_frame frame = {.n_values = N, .key = {.round = 1}, .feedback = true};
     fill(values, 3);
     round_trip("{codec: {kind: random_k, fraction: 0.25}}", &frame, values, back);
     frame.key.round = 2;
@@ -176,7 +176,7 @@ Test(codec, random_k_sends_a_share_of_the_values_and_draws_anew_each_round)
     cr_assert(n_both > N / 32 && n_both < N / 8, "%zu", n_both);
 }
 
-Test(codec, random_k_is_right_in_the_mean_when_scaled)
+Test(codec, random_k_is_right_in_the_mean_without_feedback)
 {
     enum { ROUNDS = 400 };
     static float values[N], back[N];
@@ -185,7 +185,7 @@ Test(codec, random_k_is_right_in_the_mean_when_scaled)
     fill(values, 4);
     for (uint32_t round = 1; round <= ROUNDS; round++) {
         const struct codec_frame frame = {.n_values = N, .key = {.round = round}};
-        round_trip("{codec: {kind: random_k, fraction: 0.5, scaled: true}}", &frame, values, back);
+        round_trip("{codec: {kind: random_k, fraction: 0.5}}", &frame, values, back);
         for (size_t i = 0; i < N; i++)
             mean[i] += (double)back[i] / ROUNDS;
     }
