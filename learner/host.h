@@ -66,6 +66,9 @@ struct learner {
     uint32_t held_round;              // of the model that `shared` holds as it was fetched, with
     char held_sha256[65];             // its hash; empty: none
     bool own_begun;                   // `own` holds something
+    uint8_t *encoded; // [n_encoded] the summary as its codec sends it; NULL: as it is
+    size_t n_encoded;
+    float *residual; // [plan_summary_values] what the codec has lost of all summaries
     uint32_t round;                   // that `parameters` belong to; 0: none
     uint32_t kept_round;              // 0: no summary is kept
     char model_sha256[65];            // of the model that `parameters` were trained from
@@ -126,6 +129,13 @@ void learner_leave_study(struct learner *learner);                         // fo
 void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignment); // step.c
 void learner_withdraw(struct learner *learner);
 void learner_free_vectors(struct learner *learner);
+
+// Whether one vector is fetched, trained and sent.
+bool learner_is_in_place(const struct learner *learner); // coding.c
+// Makes the bytes of the summary of `round`. Without the lock.
+enum status learner_encode(struct learner *learner, uint32_t round, struct error *error);
+const void *learner_summary_bytes(const struct learner *learner, size_t *ret_n);
+void learner_free_coding(struct learner *learner);
 // Goes on with whatever is due now that the learner is idle. Called whenever an activity ended.
 void learner_go_on(struct learner *learner);
 void learner_fetched(struct learner *learner);

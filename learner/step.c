@@ -24,7 +24,6 @@ static bool is_void(void *user)
 struct learner_step learner_step_of(const struct learner *learner, uint32_t round)
 {
     const struct experiment_options *options = &learner->study->experiment.options;
-    bool in_place = learner->study->plan.in_place;
     return (struct learner_step){
         .options = options->collaboration.algorithm.options,
         .training = &options->training,
@@ -36,7 +35,7 @@ struct learner_step learner_step_of(const struct learner *learner, uint32_t roun
         .n_learners = learner->n_learners,
         .round = round,
         .rounds = (uint32_t)options->collaboration.rounds,
-        .shared = in_place ? NULL : learner->shared,
+        .shared = learner_is_in_place(learner) ? NULL : learner->shared,
         .own = learner->own,
     };
 }
@@ -53,7 +52,9 @@ void learner_begin_own(struct learner *learner, const struct learner_step *step)
 // What the first vector of a summary starts from: the round's model, or NULL where it starts from zero.
 static const float *reference_of(const struct learner *learner)
 {
-    return learner->study->plan.in_place ? learner->reference : NULL;
+    if (!learner->study->plan.around_model)
+        return NULL;
+    return learner_is_in_place(learner) ? learner->reference : learner->shared;
 }
 
 static bool wants_distance(const struct learner *learner)
@@ -66,7 +67,7 @@ static bool wants_distance(const struct learner *learner)
 // ||parameters - model|| / ||model||, over what of the parameters is shared.
 static double distance(const struct learner *learner)
 {
-    const float *model = learner->study->plan.in_place ? learner->reference : learner->shared;
+    const float *model = learner_is_in_place(learner) ? learner->reference : learner->shared;
     double change = 0, norm = 0;
     for (size_t i = 0; i < learner->study->plan.n_values; i++) {
         double difference = (double)learner->parameters[i] - (double)model[i];
@@ -105,6 +106,8 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
     enum status status = pretended_learn(learner, &step, reference_of(learner), &result, error);
     if (step.trainer)
         study_give_trainer(learner->study, step.trainer);
+    if (status == STATUS_OK)
+        status = learner_encode(learner, assignment->round, error);
     learner->result.train_seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
     return status == STATUS_OK ? keep_result(learner, &result, error) : status;
 }
@@ -157,7 +160,7 @@ static void run_train(struct pool_job *job)
 
 void learner_free_vectors(struct learner *learner)
 {
-    if (learner->summary != learner->shared)
+    if (learner->summary != learner->shared && learner->summary != learner->parameters)
         memory_free(learner->summary);
     if (learner->parameters != learner->shared)
         memory_free(learner->parameters);
@@ -167,6 +170,7 @@ void learner_free_vectors(struct learner *learner)
     *learner->held_sha256 = '\0';
     learner->reference = learner->shared = learner->parameters = learner->summary = learner->own = NULL;
     learner->own_begun = false;
+    learner_free_coding(learner);
 }
 
 static bool allocate_vectors(struct learner *learner)
@@ -177,7 +181,7 @@ static bool allocate_vectors(struct learner *learner)
         learner->shared = memory_floats(plan_shared_values(plan));
     if (!learner->own && plan->n_own)
         learner->own = memory_floats(plan->n_own);
-    if (plan->in_place) {
+    if (learner_is_in_place(learner)) {
         bool wanted = pretence_needs_reference(learner) || wants_distance(learner);
         if (wanted && !learner->reference)
             learner->reference = memory_floats(plan->n_values);
@@ -187,7 +191,7 @@ static bool allocate_vectors(struct learner *learner)
     if (!learner->parameters)
         learner->parameters = memory_floats(model_layout(study->model)->n_parameters);
     if (!learner->summary)
-        learner->summary = memory_floats(plan_summary_values(plan));
+        learner->summary = plan->in_place ? learner->parameters : memory_floats(plan_summary_values(plan));
     return learner->shared && learner->parameters && learner->summary && (learner->own || !plan->n_own);
 }
 
@@ -204,7 +208,7 @@ static bool take_model(struct learner *learner)
     float *values = study->values;
     study->values = learner->shared;
     learner->shared = values;
-    if (study->plan.in_place)
+    if (learner_is_in_place(learner))
         learner->parameters = learner->summary = values;
     study->complete = false;
     study->received = 0;
@@ -222,7 +226,7 @@ static void begin_training(struct learner *learner)
     learner->round = learner->assignment.round;
     learner->kept_round = 0;
     memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
-    if (learner->study->plan.in_place)
+    if (learner_is_in_place(learner))
         *learner->held_sha256 = '\0'; // it is trained over
     learner->working_generation = atomic_load(&learner->generation);
     learner->activity = ACTIVITY_TRAINING;
@@ -238,7 +242,7 @@ static bool keep_model(struct learner *learner, uint32_t round, const char *sha2
         return false;
     learner->held_round = round;
     snprintf(learner->held_sha256, sizeof learner->held_sha256, "%s", sha256);
-    learner->kept_round = learner->study->plan.in_place ? 0 : learner->kept_round; // overwritten
+    learner->kept_round = learner_is_in_place(learner) ? 0 : learner->kept_round; // overwritten
     return true;
 }
 

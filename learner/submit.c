@@ -12,6 +12,7 @@ struct submission {
     struct learner *learner;
     struct rpc_call *call;
     uint32_t round, attempt;
+    const char *data; // [bytes], the learner's
     uint64_t offset, bytes;
     bool ended; // everything has been queued
     bool answered;
@@ -98,7 +99,7 @@ static void submit_writable(struct rpc_call *call, void *user)
     }
     uint64_t left = submission->bytes - submission->offset;
     size_t n = left < RPC_CHUNK_BYTES ? (size_t)left : RPC_CHUNK_BYTES;
-    const char *bytes = (const char *)submission->learner->summary + submission->offset;
+    const char *bytes = submission->data + submission->offset;
     atomic_fetch_add(&submission->n_holds, 1);
     if (rpc_call_send_chunk(call, submission->offset, bytes, n, let_go, submission, NULL) != STATUS_OK)
         submission->ended = true; // `closed` follows
@@ -150,7 +151,9 @@ static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *
     ret->attempt = learner->assignment.attempt;
     ret->incarnation = learner->incarnation;
     ret->n_values = plan_summary_values(&learner->study->plan);
-    ret->bytes = ret->n_values * sizeof(float);
+    size_t bytes;
+    learner_summary_bytes(learner, &bytes);
+    ret->bytes = bytes;
     ret->weight = learner->result.weight;
     ret->train_seconds = learner->result.train_seconds;
     ret->fetch_seconds = learner->result.fetch_seconds;
@@ -163,12 +166,15 @@ static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *
 static enum status start(struct learner *learner, struct submission *submission, struct error *error)
 {
     cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
+    size_t bytes;
+    const void *data = learner_summary_bytes(learner, &bytes);
     request.has_header = true;
     fill_header(learner, &request.header);
     *submission = (struct submission){.learner = learner,
                                       .round = request.header.round,
                                       .attempt = request.header.attempt,
-                                      .bytes = request.header.bytes,
+                                      .data = data,
+                                      .bytes = bytes,
                                       .job = {.run = finish}};
     atomic_init(&submission->n_holds, 1);
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,

@@ -1,5 +1,6 @@
 #include "experiment/experiment.h"
 #include "base/memory.h"
+#include "experiment/coding.h"
 #include "reduce/reducer.h"
 #include "topology/topology.h"
 #include <inttypes.h>
@@ -171,6 +172,20 @@ static enum status check_topology(const struct experiment *experiment, struct er
     return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
 }
 
+// Coded summaries are taken apart where the model is that they lie around.
+static enum status check_codec(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    if (experiment_sends_values(&experiment->options) ||
+        strcmp(collaboration->topology.kind->name, "star") == 0)
+        return STATUS_OK;
+    return error_at(
+        error, collaboration->codec.mark, STATUS_INVALID_ARGUMENT,
+        "codec '%s' does not go with topology %s, where summaries are summed on their way; choose "
+        "f32, or the topology star",
+        collaboration->codec.kind->name, collaboration->topology.kind->name);
+}
+
 static enum status check(const struct experiment *experiment, struct error *error)
 {
     TRY(check_name(experiment, error));
@@ -180,6 +195,7 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_selected(experiment, error));
     TRY(check_reducer(experiment, error));
     TRY(check_stop(experiment, error));
+    TRY(check_codec(experiment, error));
     TRY(check_topology(experiment, error));
     TRY(check_simulation(experiment, error));
     return check_algorithm(experiment, error);

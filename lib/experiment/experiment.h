@@ -23,6 +23,7 @@ struct collaboration_options {
     struct choice topology;
     struct choice reducer;
     struct choice codec;
+    bool error_feedback;
     int weighting; // enum weighting
     int64_t rounds;
     int64_t learners;

@@ -50,8 +50,7 @@ enum status coder_encode(const struct coder *coder, const float *summary, float 
                          struct error *error)
 {
     add_summary(coder, summary, residual, 1);
-    enum status status =
-        kind_of(coder)->encode(coder->codec->options, &coder->frame, residual, ret, error);
+    enum status status = kind_of(coder)->encode(coder->codec->options, &coder->frame, residual, ret, error);
     if (status == STATUS_OK)
         keep_what_was_lost(coder, ret, residual);
     else
@@ -70,5 +69,6 @@ void coder_decode(const struct coder *coder, const uint8_t *encoded, size_t firs
 {
     kind_of(coder)->decode(coder->codec->options, &coder->frame, encoded, first, n, ret);
     if (first < coder->n_reference)
-        add(ret, coder->reference + first, n < coder->n_reference - first ? n : coder->n_reference - first, 1);
+        add(ret, coder->reference + first, n < coder->n_reference - first ? n : coder->n_reference - first,
+            1);
 }

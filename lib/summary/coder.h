@@ -1,6 +1,6 @@
-// A summary on its way through a codec, as both sides agree on it. What loses something does not send weights but
-// how far they are from the round's model, which both sides have; and what was lost is kept and added to the
-// next summary (error feedback: Seide, Fu, Droppo, Li and Yu 2014; Stich et al. 2018, Algorithm 1).
+// A summary on its way through a codec, as both sides agree on it. What loses something does not send weights
+// but how far they are from the round's model, which both sides have; and what was lost is kept and added to
+// the next summary (error feedback: Seide, Fu, Droppo, Li and Yu 2014; Stich et al. 2018, Algorithm 1).
 #pragma once
 
 #include "config/fields.h"
@@ -16,9 +16,9 @@ struct coder {
 
 bool coder_is_identity(const struct coder *coder);
 size_t coder_bytes(const struct coder *coder);
-// Encodes `summary` [frame.n_values] into `ret` [coder_bytes]. `residual` [n_values] holds what earlier ones have
-// lost, zeros at first, and then what all of them have; without feedback, zeros. On failure it is as before,
-// to rounding.
+// Encodes `summary` [frame.n_values] into `ret` [coder_bytes]. `residual` [n_values] holds what earlier ones
+// have lost, zeros at first, and then what all of them have; without feedback, zeros. On failure it is as
+// before, to rounding.
 enum status coder_encode(const struct coder *coder, const float *summary, float *residual, uint8_t *ret,
                          struct error *error);
 // Whether bytes [coder_bytes] from anybody can be decoded.

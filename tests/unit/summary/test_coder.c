@@ -1,5 +1,5 @@
-#include "summary/coder.h"
 #include "base/memory.h"
+#include "summary/coder.h"
 #include <criterion/criterion.h>
 #include <math.h>
 #include <string.h>
@@ -30,8 +30,8 @@ TestSuite(coder, .init = init, .fini = release);
 
 static struct coder coder_of(const char *yaml, bool feedback)
 {
-    const struct field row[] = {{.name = "codec", .type = FIELD_CHOICE, .registry = &codecs, .required = true},
-                                {0}};
+    const struct field row[] = {
+        {.name = "codec", .type = FIELD_CHOICE, .registry = &codecs, .required = true}, {0}};
     document_release(&document);
     codec = (struct choice){0};
     cr_assert_eq(document_parse(&document, yaml, strlen(yaml), "test", NULL), STATUS_OK);
