@@ -23,9 +23,11 @@ struct upload {
     struct contribution from;
     uint64_t received;    // bytes
     uint32_t n_summaries; // of which it is the sum; 0: it is a summary itself
-    size_t value_bytes;
-    void *held;  // [n_values]; NULL: folded as it arrives
-    bool folded; // something of it is in the reduction
+    size_t whole_bytes, value_bytes;
+    struct coder coder;   // with `base` its summary's
+    struct version *base; // what the coder's reference lies in; NULL: it is not coded
+    void *held;           // [whole_bytes]; NULL: folded as it arrives
+    bool folded;          // something of it is in the reduction
     bool finished;
     uint8_t partial[8]; // the first bytes of a value that a run ended within
     struct error fault;
@@ -118,26 +120,40 @@ static void unreserve(struct ingest *ingest, size_t bytes)
     pthread_mutex_unlock(&ingest->lock);
 }
 
-static enum status begin(struct upload **ret, struct ingest *ingest, const struct contribution *from,
-                         uint32_t n_summaries, struct error *error)
+// Room for the whole upload, if there is some left.
+static void hold(struct upload *upload)
 {
-    size_t value_bytes = n_summaries ? sizeof(int64_t) : sizeof(float),
-           bytes = ingest->n_values * value_bytes;
+    if (!reserve(upload->ingest, upload->whole_bytes))
+        return;
+    upload->held = memory_alloc(upload->whole_bytes);
+    if (!upload->held)
+        unreserve(upload->ingest, upload->whole_bytes);
+}
+
+static struct upload *begin(struct ingest *ingest, const struct contribution *from)
+{
     struct upload *upload = memory_zalloc(sizeof *upload);
     if (!upload)
-        return error_no_memory(error, sizeof *upload);
+        return NULL;
     upload->ingest = ingest_ref(ingest);
     upload->from = *from;
-    upload->n_summaries = n_summaries;
-    upload->value_bytes = value_bytes;
-    if (!ingest->gathers && reserve(ingest, bytes)) {
-        upload->held = memory_alloc(bytes);
-        if (!upload->held)
-            unreserve(ingest, bytes);
-    }
     pthread_mutex_lock(&ingest->lock);
     upload->generation = ingest->generation;
     pthread_mutex_unlock(&ingest->lock);
+    return upload;
+}
+
+static enum status begin_values(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                                uint32_t n_summaries, struct error *error)
+{
+    struct upload *upload = begin(ingest, from);
+    if (!upload)
+        return error_no_memory(error, sizeof *upload);
+    upload->n_summaries = n_summaries;
+    upload->value_bytes = n_summaries ? sizeof(int64_t) : sizeof(float);
+    upload->whole_bytes = ingest->n_values * upload->value_bytes;
+    if (!ingest->gathers)
+        hold(upload);
     *ret = upload;
     return STATUS_OK;
 }
@@ -145,18 +161,38 @@ static enum status begin(struct upload **ret, struct ingest *ingest, const struc
 enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                        struct error *error)
 {
-    return begin(ret, ingest, from, 0, error);
+    return begin_values(ret, ingest, from, 0, error);
 }
 
 enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                             uint32_t n_summaries, struct error *error)
 {
-    return begin(ret, ingest, from, n_summaries, error);
+    return begin_values(ret, ingest, from, n_summaries, error);
 }
 
-static size_t whole_bytes(const struct upload *upload)
+enum status upload_new_coded(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                             const struct coder *coder, struct version *base_take, struct error *error)
 {
-    return upload->ingest->n_values * upload->value_bytes;
+    struct upload *upload = begin(ingest, from);
+    if (!upload) {
+        version_unref(base_take);
+        return error_no_memory(error, sizeof *upload);
+    }
+    upload->coder = *coder;
+    upload->base = base_take;
+    upload->value_bytes = 1;
+    upload->whole_bytes = coder_bytes(coder);
+    hold(upload);
+    if (!upload->held) {
+        size_t bytes = upload->whole_bytes;
+        upload_free(upload);
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "no room for the summary's %zu bytes beside those that are held; try again in a "
+                         "moment, or raise limits.buffer",
+                         bytes);
+    }
+    *ret = upload;
+    return STATUS_OK;
 }
 
 // What was folded of a broken upload is taken out of a reduction that can do so; true when it cannot.
@@ -175,8 +211,9 @@ bool upload_free(struct upload *upload)
         return false;
     struct ingest *ingest = upload->ingest;
     if (upload->held)
-        unreserve(ingest, whole_bytes(upload));
+        unreserve(ingest, upload->whole_bytes);
     bool spoilt = take_out(upload);
+    version_unref(upload->base);
     memory_free(upload->held);
     memory_free(upload);
     ingest_unref(ingest);
@@ -250,7 +287,7 @@ static bool fold_run(struct upload *upload, const uint8_t *run, size_t bytes)
 bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
 {
     struct upload *upload = user;
-    size_t whole = whole_bytes(upload);
+    size_t whole = upload->whole_bytes;
     if (upload->fault.status != STATUS_OK)
         return false;
     if (offset != upload->received) {
@@ -283,18 +320,55 @@ const struct error *upload_fault(const struct upload *upload)
     return &upload->fault;
 }
 
+// Takes back the tiles before `end`, where the reducer cannot forget a summary by itself.
+static void unfold_coded(struct upload *upload, size_t end)
+{
+    float tile[TILE_BYTES / sizeof(float)];
+    enum { TILE = ARRAY_SIZE(tile) };
+    for (size_t at = 0; at < end && !upload->ingest->gathers; at += TILE) {
+        size_t n = end - at < TILE ? end - at : TILE;
+        coder_decode(&upload->coder, upload->held, at, n, tile);
+        reduction_unfold(upload->ingest->reduction, at, tile, n, &upload->from);
+    }
+}
+
+static enum status fold_coded(struct upload *upload, struct error *error)
+{
+    float tile[TILE_BYTES / sizeof(float)];
+    enum { TILE = ARRAY_SIZE(tile) };
+    size_t n_values = upload->ingest->n_values;
+    TRY(coder_check(&upload->coder, upload->held, error));
+    for (size_t at = 0; at < n_values; at += TILE) {
+        size_t n = n_values - at < TILE ? n_values - at : TILE;
+        coder_decode(&upload->coder, upload->held, at, n, tile);
+        enum status status = fold_aligned(upload, at, tile, n, error);
+        if (status != STATUS_OK) {
+            unfold_coded(upload, at);
+            return status;
+        }
+        upload->folded = upload->ingest->gathers; // to be forgotten, should it go wrong
+    }
+    return STATUS_OK;
+}
+
+static enum status fold_held(struct upload *upload, struct error *error)
+{
+    if (upload->base)
+        return fold_coded(upload, error);
+    return upload->held ? fold_aligned(upload, 0, upload->held, upload->ingest->n_values, error) : STATUS_OK;
+}
+
 enum status upload_finish(struct upload *upload, struct error *error)
 {
     struct ingest *ingest = upload->ingest;
-    size_t whole = whole_bytes(upload);
+    size_t whole = upload->whole_bytes;
     if (upload->received != whole)
         return error_set(error, STATUS_DATA_LOSS, "only %llu of %zu bytes came; send the summary again",
                          (unsigned long long)upload->received, whole);
     if (!enter(upload))
         return error_set(error, STATUS_ABORTED,
                          "the round's collection was started over; send the summary again");
-    enum status status =
-        upload->held ? fold_aligned(upload, 0, upload->held, ingest->n_values, error) : STATUS_OK;
+    enum status status = fold_held(upload, error);
     if (status == STATUS_OK) {
         if (upload->n_summaries)
             reduction_count_sums(ingest->reduction, upload->n_summaries, upload->from.weight);

@@ -7,7 +7,9 @@
 #pragma once
 
 #include "base/error.h"
+#include "coordinator/version.h"
 #include "reduce/reducer.h"
+#include "summary/coder.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +35,11 @@ enum status upload_new(struct upload **ret, struct ingest *ingest, const struct 
 // little-endian int64, the ring's own sums. The reducer must have sums.
 enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                             uint32_t n_summaries, struct error *error);
+// The same for a summary that a codec made, whose bytes are held until they are whole. Takes over the
+// reference to `base_take`, the version that the coder's reference lies in. RESOURCE_EXHAUSTED also while the
+// bytes do not fit into the buffer: to be tried again.
+enum status upload_new_coded(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                             const struct coder *coder, struct version *base_take, struct error *error);
 // Gives the upload up; true when parts of it are in the reduction, which is spoilt by that (unless reset
 // since).
 bool upload_free(struct upload *upload);

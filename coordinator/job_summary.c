@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coordinator/job.h"
 #include "coordinator/text.h"
+#include "experiment/coding.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,15 +44,24 @@ static enum status check_round(const struct job *job, const cohort_v1_SummaryHea
     }
 }
 
+// Of the slot's summary in the round that is collected.
+static struct coder coder_of(const struct job *job, uint32_t slot)
+{
+    return experiment_coder(&job->experiment.options, &job->plan, job->model, slot, round_number(job->round),
+                            job->current->values);
+}
+
 static enum status check_size(const struct job *job, const struct member *member,
                               const cohort_v1_SummaryHeader *header, cohort_v1_Reason *ret_reason,
                               struct error *error)
 {
     size_t n = plan_summary_values(&job->plan);
-    if (header->n_values != n || header->bytes != n * sizeof(float))
+    const struct coder coder = coder_of(job, member->slot);
+    if (header->n_values != n || header->bytes != coder_bytes(&coder))
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
-                         "a summary of %llu values in %llu bytes; this experiment's have %zu",
-                         (unsigned long long)header->n_values, (unsigned long long)header->bytes, n);
+                         "a summary of %llu values in %llu bytes; this experiment's have %zu in %zu",
+                         (unsigned long long)header->n_values, (unsigned long long)header->bytes, n,
+                         coder_bytes(&coder));
     if (strcmp(header->codec, job->experiment.options.collaboration.codec.kind->name) != 0)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
                          "codec '%s'; this experiment uses '%s'", header->codec,
@@ -137,7 +147,11 @@ enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *hea
     }
     struct upload *upload = NULL;
     const struct contribution from = {.source = slot, .weight = header->weight, .discount = 1};
-    TRY(upload_new(&upload, job->ingest, &from, error));
+    const struct coder coder = coder_of(job, slot);
+    if (coder_is_identity(&coder))
+        TRY(upload_new(&upload, job->ingest, &from, error));
+    else
+        TRY(upload_new_coded(&upload, job->ingest, &from, &coder, version_ref(job->current), error));
     fill_upload(job, header, slot, call, ret);
     ret->upload = upload;
     struct member *member = job->slots[slot].member;

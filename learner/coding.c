@@ -1,6 +1,6 @@
 // A learner's summary as its codec sends it. What the codec loses is kept for the next one.
-#include "base/memory.h"
 #include "experiment/coding.h"
+#include "base/memory.h"
 #include "learner/host.h"
 
 static struct coder coder_of(const struct learner *learner, uint32_t round)
@@ -12,8 +12,9 @@ static struct coder coder_of(const struct learner *learner, uint32_t round)
 
 bool learner_is_in_place(const struct learner *learner)
 {
-    return learner->study->plan.in_place && coder_is_identity(&(struct coder){
-                                                 .codec = &learner->study->experiment.options.collaboration.codec});
+    return learner->study->plan.in_place &&
+           coder_is_identity(
+               &(struct coder){.codec = &learner->study->experiment.options.collaboration.codec});
 }
 
 enum status learner_encode(struct learner *learner, uint32_t round, struct error *error)
@@ -33,8 +34,8 @@ enum status learner_encode(struct learner *learner, uint32_t round, struct error
 
 const void *learner_summary_bytes(const struct learner *learner, size_t *ret_n)
 {
-    *ret_n = learner->encoded ? learner->n_encoded
-                              : plan_summary_values(&learner->study->plan) * sizeof(float);
+    *ret_n =
+        learner->encoded ? learner->n_encoded : plan_summary_values(&learner->study->plan) * sizeof(float);
     return learner->encoded ? (const void *)learner->encoded : learner->summary;
 }
 
