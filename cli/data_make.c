@@ -10,7 +10,7 @@
 
 struct make {
     const char *kind, *out;
-    int64_t n_train, n_test, seed;
+    int64_t n_train, n_test, seed, writers;
 };
 
 enum { SAMPLES_MAX = 10000000 };
@@ -21,6 +21,9 @@ static enum status check(const struct make *make, struct error *error)
     if (strcmp(make->kind, "digits"))
         return error_set(error, STATUS_INVALID_ARGUMENT, "--kind '%s' is not known; it is one of: digits",
                          make->kind);
+    if (make->writers > SAMPLES_MAX)
+        return error_set(error, STATUS_INVALID_ARGUMENT, "--writers '%" PRId64 "' must be at most %d",
+                         make->writers, SAMPLES_MAX);
     for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
         if (counts[i] < 1 || counts[i] > SAMPLES_MAX)
             return error_set(error, STATUS_INVALID_ARGUMENT, "--%s '%" PRId64 "' must be from 1 to %d",
@@ -37,7 +40,7 @@ static enum status make_set(const struct make *make, enum digits_set set, struct
     int64_t n = set == DIGITS_TRAIN ? make->n_train : make->n_test;
     if (!images || !labels)
         return error_no_memory(error, strlen(make->out));
-    TRY(digits_write(images, labels, (uint64_t)make->seed, set, (uint32_t)n, error));
+    TRY(digits_write(images, labels, (uint64_t)make->seed, set, (uint32_t)n, (uint32_t)make->writers, error));
     printf("%s\n%s\n", images, labels);
     return STATUS_OK;
 }
@@ -52,6 +55,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
         {"--train", ARGUMENT_COUNT, &make.n_train, "N", "training samples (default: 8000)"},
         {"--test", ARGUMENT_COUNT, &make.n_test, "N", "test samples (default: 2000)"},
         {"--seed", ARGUMENT_COUNT, &make.seed, "N", "the same seed draws the same samples (default: 42)"},
+        {"--writers", ARGUMENT_COUNT, &make.writers, "N",
+         "sample i is by writer i modulo N, each with a style (default: every sample by another hand)"},
         {0},
     };
     if (arguments_want_help(argc, argv)) {
@@ -70,7 +75,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
 
 const struct command command_data_make = {
     .name = "make",
-    .usage = "cohort data make [--kind digits] [--out DIR] [--train N] [--test N] [--seed N]",
+    .usage = "cohort data make [--kind digits] [--out DIR] [--train N] [--test N] [--seed N] [--writers N]",
     .help = "Draws a dataset to start with, as gzipped IDX named as MNIST's files are",
     .run = run,
 };

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { WAVES = 3, STEPS_A_SPAN = 6 };
+enum { WAVES = 3, STEPS_A_SPAN = 6, WRITERS = 99 }; // WRITERS: a set of its own in the random key
 
 // One hand writing one digit.
 struct hand {
@@ -55,6 +55,29 @@ static struct hand draw_hand(struct random *random)
     hand.ink = between(random, 0.75f, 1);
     hand.softness = between(random, 0.8f, 1.6f);
     return hand;
+}
+
+// A writer's own way: far from the middle of what all hands do, and steadier.
+static void write_as(struct hand *hand, uint64_t seed, uint32_t writer)
+{
+    struct random random = random_open(
+        (struct random_key){.seed = seed, .purpose = RANDOM_DATA, .learner = writer, .round = WRITERS});
+    float slant = normal(&random, 0.45f), turn = normal(&random, 0.3f), c = cosf(turn), s = sinf(turn);
+    float width = between(&random, 0.7f, 1.15f), height = between(&random, 0.75f, 1.1f);
+    for (int k = 0; k < 2; k++) {
+        hand->matrix[k][1] -= slant * hand->matrix[k][0]; // slanted first, then turned
+        hand->matrix[k][0] *= width;
+        hand->matrix[k][1] *= height;
+    }
+    for (int k = 0; k < 2; k++) {
+        float x = hand->matrix[0][k], y = hand->matrix[1][k];
+        hand->matrix[0][k] = c * x - s * y;
+        hand->matrix[1][k] = s * x + c * y;
+    }
+    hand->center[0] += normal(&random, 1.2f);
+    hand->center[1] += normal(&random, 1.2f);
+    hand->radius = between(&random, 0.5f, 2.1f);
+    hand->ink *= between(&random, 0.6f, 1);
 }
 
 // Where the hand puts a point of the unit square. The warp depends on the point alone, so that strokes which
@@ -134,13 +157,16 @@ static void finish(const struct hand *hand, struct random *random, const float *
     }
 }
 
-uint8_t digits_draw(uint64_t seed, enum digits_set set, uint32_t index, uint8_t ret_pixels[DIGITS_PIXELS])
+uint8_t digits_draw(uint64_t seed, enum digits_set set, uint32_t index, uint32_t writers,
+                    uint8_t ret_pixels[DIGITS_PIXELS])
 {
     struct random random = random_open(
         (struct random_key){.seed = seed, .purpose = RANDOM_DATA, .round = (uint32_t)set, .step = index});
     uint8_t class = (uint8_t)random_below(&random, DIGITS_CLASSES);
     const struct glyph *glyph = &glyphs[class][random_below(&random, GLYPHS_A_DIGIT)];
     struct hand hand = draw_hand(&random);
+    if (writers)
+        write_as(&hand, seed, index % writers);
     float ink[DIGITS_PIXELS] = {0};
     for (int i = 0; i < glyph->n; i++)
         draw_stroke(&hand, &glyph->strokes[i], ink);
@@ -153,7 +179,8 @@ struct pair {
     gzFile images, labels;
 };
 
-static bool write_samples(const struct pair *pair, uint64_t seed, enum digits_set set, uint32_t n)
+static bool write_samples(const struct pair *pair, uint64_t seed, enum digits_set set, uint32_t n,
+                          uint32_t writers)
 {
     const uint8_t count[4] = {(uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n};
     const uint8_t sides[8] = {0, 0, 0, DIGITS_SIDE, 0, 0, 0, DIGITS_SIDE};
@@ -162,7 +189,7 @@ static bool write_samples(const struct pair *pair, uint64_t seed, enum digits_se
                 gzwrite(pair->labels, (uint8_t[]){0, 0, 8, 1}, 4) == 4 &&
                 gzwrite(pair->labels, count, 4) == 4;
     for (uint32_t i = 0; i < n && good; i++) {
-        uint8_t pixels[DIGITS_PIXELS], class = digits_draw(seed, set, i, pixels);
+        uint8_t pixels[DIGITS_PIXELS], class = digits_draw(seed, set, i, writers, pixels);
         good = gzwrite(pair->images, pixels, sizeof pixels) == sizeof pixels &&
                gzwrite(pair->labels, &class, 1) == 1;
     }
@@ -170,11 +197,11 @@ static bool write_samples(const struct pair *pair, uint64_t seed, enum digits_se
 }
 
 static enum status write_aside(const char *images, const char *labels, uint64_t seed, enum digits_set set,
-                               uint32_t n, struct error *error)
+                               uint32_t n, uint32_t writers, struct error *error)
 {
     errno = 0;
     struct pair pair = {.images = gzopen(images, "wbe6"), .labels = gzopen(labels, "wbe6")};
-    bool good = pair.images && pair.labels && write_samples(&pair, seed, set, n);
+    bool good = pair.images && pair.labels && write_samples(&pair, seed, set, n, writers);
     int number = errno;
     if (pair.images && gzclose(pair.images) != Z_OK && good)
         good = false, number = errno;
@@ -184,13 +211,13 @@ static enum status write_aside(const char *images, const char *labels, uint64_t 
 }
 
 enum status digits_write(const char *images, const char *labels, uint64_t seed, enum digits_set set,
-                         uint32_t n, struct error *error)
+                         uint32_t n, uint32_t writers, struct error *error)
 {
     cleanup_free char *images_aside = memory_format("%s.partial", images);
     cleanup_free char *labels_aside = memory_format("%s.partial", labels);
     if (!images_aside || !labels_aside)
         return error_no_memory(error, strlen(images));
-    enum status status = write_aside(images_aside, labels_aside, seed, set, n, error);
+    enum status status = write_aside(images_aside, labels_aside, seed, set, n, writers, error);
     if (status == STATUS_OK && rename(labels_aside, labels))
         status = error_errno(error, errno, "cannot write", labels);
     if (status == STATUS_OK && rename(images_aside, images))

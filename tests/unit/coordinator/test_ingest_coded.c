@@ -38,8 +38,8 @@ TestSuite(ingest_coded, .init = init, .fini = release);
 
 static struct coder read_coder(const char *yaml)
 {
-    const struct field row[] = {{.name = "codec", .type = FIELD_CHOICE, .registry = &codecs, .required = true},
-                                {0}};
+    const struct field row[] = {
+        {.name = "codec", .type = FIELD_CHOICE, .registry = &codecs, .required = true}, {0}};
     document_release(&document);
     codec = (struct choice){0};
     cr_assert_eq(document_parse(&document, yaml, strlen(yaml), "test", NULL), STATUS_OK);
@@ -108,8 +108,8 @@ Test(ingest_coded, what_is_decoded_is_folded)
 }
 
 // Another summary beside the unfit one comes out as if alone.
-static void assert_untouched(const char *reducer, const struct coder *coder, const uint8_t *unfit, size_t bytes,
-                             enum status status)
+static void assert_untouched(const char *reducer, const struct coder *coder, const uint8_t *unfit,
+                             size_t bytes, enum status status)
 {
     struct ingest *alone = open_ingest(reducer, BUFFER), *beside = open_ingest(reducer, BUFFER);
     uint8_t *encoded = encode(coder);

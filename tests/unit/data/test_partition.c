@@ -104,3 +104,24 @@ Test(partition, more_learners_than_samples_are_refused_with_both_numbers)
     }
     source_close(source);
 }
+
+Test(partition, interleaved_parts_hold_whole_sources)
+{
+    struct interleaved {
+        int64_t period;
+    } options = {6};
+    struct source *source = open_classes(60, 3);
+    struct partition partition = share_out(source, "interleaved", &options, 3, 1);
+    for (size_t learner = 0; learner < 3; learner++) {
+        bool has[6] = {false};
+        size_t first = partition.offsets[learner], n = partition.offsets[learner + 1] - first, n_sources = 0;
+        cr_assert_eq(n, 20);
+        for (size_t i = 0; i < n; i++)
+            has[partition.rows[first + i] % 6] = true;
+        for (size_t i = 0; i < 6; i++)
+            n_sources += has[i];
+        cr_assert_eq(n_sources, 2);
+    }
+    partition_release(&partition);
+    source_close(source);
+}
