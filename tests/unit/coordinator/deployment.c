@@ -18,7 +18,6 @@ void deployment_start(struct deployment *deployment)
 {
     struct error error = ERROR_INIT;
     int port = 0;
-    char address[64];
     cr_assert_eq(coordinator_new(&deployment->coordinator, &deployment->options, &error), STATUS_OK);
     cr_assert_eq(rpc_runtime_new(&deployment->runtime, 2, &error), STATUS_OK);
     const struct rpc_service services[] = {coordinator_service(deployment->coordinator),
@@ -27,8 +26,8 @@ void deployment_start(struct deployment *deployment)
     cr_assert_eq(rpc_server_new(&deployment->server, deployment->runtime, &options, &error), STATUS_OK);
     cr_assert_eq(rpc_server_listen(deployment->server, "127.0.0.1:0", &port, &error), STATUS_OK);
     cr_assert_eq(rpc_server_start(deployment->server, &error), STATUS_OK);
-    snprintf(address, sizeof address, "127.0.0.1:%d", port);
-    cr_assert_eq(rpc_channel_new(&deployment->channel, deployment->runtime, address, &error), STATUS_OK);
+    snprintf(deployment->address, sizeof deployment->address, "127.0.0.1:%d", port);
+    cr_assert_eq(rpc_channel_new(&deployment->channel, deployment->runtime, deployment->address, &error), STATUS_OK);
 }
 
 void deployment_stop(struct deployment *deployment)

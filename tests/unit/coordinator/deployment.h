@@ -13,6 +13,7 @@ struct deployment {
     struct rpc_runtime *runtime;
     struct rpc_server *server;
     struct rpc_channel *channel;
+    char address[64];
 };
 
 // What a call has brought so far.
