@@ -74,11 +74,9 @@ static enum status check_member(struct job *job, const cohort_v1_SummaryHeader *
         return error_set(error, STATUS_FAILED_PRECONDITION,
                          "learner '%s' of the sum is not awaited in round %u, attempt %u", listed->learner,
                          header->round, header->attempt);
-    if (listed->weight > member->data.n_samples)
-        return error_set(error, STATUS_FAILED_PRECONDITION,
-                         "a weight of %llu samples for learner '%s' of the sum, which has announced %llu",
-                         (unsigned long long)listed->weight, listed->learner,
-                         (unsigned long long)member->data.n_samples);
+    enum weighting weighting = (enum weighting)job->experiment.options.collaboration.weighting;
+    if (weighting_check(weighting, listed->weight, member->data.n_samples, error) != STATUS_OK)
+        return error_prefix(error, "learner '%s' of the sum", listed->learner);
     return STATUS_OK;
 }
 
@@ -194,9 +192,12 @@ static void accept(struct job_partial *partial, size_t i)
     struct job *job = partial->job;
     const cohort_v1_SummaryMember *member = &partial->members.members[i];
     uint32_t slot = partial->slots[i];
-    job->slots[slot].report = (struct slot_report){.weight = member->weight,
-                                                   .train_loss = metric_of(member, "train_loss"),
-                                                   .train_accuracy = metric_of(member, "train_accuracy")};
+    job->slots[slot].report = (struct slot_report){
+        .weight = member->weight,
+        .train_loss = metric_of(member, "train_loss"),
+        .train_accuracy = metric_of(member, "train_accuracy"),
+        .parameter_distance = metric_of(member, metric_words[METRIC_PARAMETER_DISTANCE]),
+    };
     event_accepted(job, partial->round, slot, member);
     round_submitted(job->round, slot, clock_monotonic_ms());
 }

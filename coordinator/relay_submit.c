@@ -51,7 +51,9 @@ static struct relayed *find_assigned(const struct relay *relay, const cohort_v1_
     bool fits = learner->round && learner->round == header->round && learner->attempt == header->attempt &&
                 learner->job->round == header->round && learner->job->attempt == header->attempt &&
                 learner->alone != header->round;
-    return fits && member->weight > 0 && member->weight <= learner->n_samples ? learner : NULL;
+    enum weighting weighting = (enum weighting)learner->job->experiment.options.collaboration.weighting;
+    fits = fits && weighting_check(weighting, member->weight, learner->n_samples, NULL) == STATUS_OK;
+    return fits ? learner : NULL;
 }
 
 static bool size_fits(const struct relay_submission *submission, const struct relay_job *job,
