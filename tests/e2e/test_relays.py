@@ -117,6 +117,30 @@ def it_runs_trees(world):
         assert len(list((run.folder / "logs").glob("relay-*.log"))) == n
 
 
+# Summaries of one vector, of several, with single values behind them, and with state at either end.
+ALGORITHMS = "gradient_descent", "fedprox", "scaffold", "fednova", "feddyn", "fedadam", "q_fedavg"
+
+
+def it_runs_trees_of_every_algorithm(world):
+    for algorithm in ALGORITHMS:
+        experiment = ten(world, collaboration={"learners": LEARNERS, "algorithm": algorithm, "rounds": 2})
+        models = [
+            world.run(experiment, "--quiet", "--set", f"collaboration.topology={topology}", out=f"{algorithm}-{topology}").hash
+            for topology in ("star", "tree")
+        ]
+        assert models[0] == models[1], algorithm
+
+
+def it_weighs_in_trees_as_in_stars(world):
+    for weighting in "uniform", "inverse_loss":
+        experiment = ten(world, collaboration={"learners": LEARNERS, "weighting": weighting, "rounds": 2})
+        models = [
+            world.run(experiment, "--quiet", "--set", f"collaboration.topology={topology}", out=f"{weighting}-{topology}").hash
+            for topology in ("star", "tree")
+        ]
+        assert models[0] == models[1], weighting
+
+
 def it_refuses_trees_that_cannot_be(world):
     for changes, arguments, words in (
         ({"reducer": "median"}, (), ("median", "mean", "star")),
