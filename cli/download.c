@@ -10,6 +10,9 @@
 #include <unistd.h>
 
 struct download {
+    const char *method;
+    const pb_msgdesc_t *fields; // of the request
+    const void *request;
     int fd;
     const char *path;
     struct sha256 *hash;
@@ -83,14 +86,12 @@ static void download_closed(struct rpc_call *call, enum status status, const cha
 
 static const struct rpc_events download_events = {.message = download_message, .closed = download_closed};
 
-static enum status receive(struct download *download, struct rpc_channel *channel,
-                           const cohort_v1_DownloadModelRequest *request, struct error *error)
+static enum status receive(struct download *download, struct rpc_channel *channel, struct error *error)
 {
     struct rpc_call *call = NULL;
-    TRY(rpc_call_start(&call, channel, "/cohort.v1.Coordinator/DownloadModel", 0, false, &download_events,
-                       download, error));
+    TRY(rpc_call_start(&call, channel, download->method, 0, false, &download_events, download, error));
     rpc_call_receive(call);
-    if (rpc_call_send(call, cohort_v1_DownloadModelRequest_fields, request, NULL) == STATUS_OK)
+    if (rpc_call_send(call, download->fields, download->request, NULL) == STATUS_OK)
         rpc_call_end(call);
     pthread_mutex_lock(&download->lock);
     while (!download->ended)
@@ -114,8 +115,7 @@ static enum status check(struct download *download, char ret_sha256[SHA256_HEX_B
     return STATUS_OK;
 }
 
-static enum status into_file(struct download *download, struct rpc_channel *channel,
-                             const cohort_v1_DownloadModelRequest *request, const char *path,
+static enum status into_file(struct download *download, struct rpc_channel *channel, const char *path,
                              char ret_sha256[SHA256_HEX_BYTES], struct error *error)
 {
     cleanup_free char *aside = memory_format("%s.partial", path);
@@ -125,7 +125,7 @@ static enum status into_file(struct download *download, struct rpc_channel *chan
     download->fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (download->fd < 0)
         return error_errno(error, errno, "cannot write", path);
-    enum status status = receive(download, channel, request, error);
+    enum status status = receive(download, channel, error);
     if (status == STATUS_OK)
         status = check(download, ret_sha256, error);
     if (close(download->fd) && status == STATUS_OK)
@@ -137,19 +137,28 @@ static enum status into_file(struct download *download, struct rpc_channel *chan
     return status;
 }
 
-enum status download_model(struct rpc_channel *channel, const char *experiment_id, uint32_t round,
-                           const char *path, char ret_sha256[SHA256_HEX_BYTES], struct error *error)
+enum status download_stream(struct rpc_channel *channel, const char *method, const pb_msgdesc_t *fields,
+                            const void *request, const char *path, char ret_sha256[SHA256_HEX_BYTES],
+                            struct error *error)
 {
-    cohort_v1_DownloadModelRequest request = cohort_v1_DownloadModelRequest_init_zero;
-    struct download download = {.path = path, .fd = -1};
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", experiment_id);
-    request.has_round = round != UINT32_MAX;
-    request.round = round;
+    struct download download = {
+        .method = method, .fields = fields, .request = request, .path = path, .fd = -1};
     pthread_mutex_init(&download.lock, NULL);
     pthread_cond_init(&download.changed, NULL);
-    enum status status = into_file(&download, channel, &request, path, ret_sha256, error);
+    enum status status = into_file(&download, channel, path, ret_sha256, error);
     sha256_free(download.hash);
     pthread_cond_destroy(&download.changed);
     pthread_mutex_destroy(&download.lock);
     return status;
+}
+
+enum status download_model(struct rpc_channel *channel, const char *experiment_id, uint32_t round,
+                           const char *path, char ret_sha256[SHA256_HEX_BYTES], struct error *error)
+{
+    cohort_v1_DownloadModelRequest request = cohort_v1_DownloadModelRequest_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", experiment_id);
+    request.has_round = round != UINT32_MAX;
+    request.round = round;
+    return download_stream(channel, "/cohort.v1.Coordinator/DownloadModel",
+                           cohort_v1_DownloadModelRequest_fields, &request, path, ret_sha256, error);
 }

@@ -37,7 +37,7 @@ static enum status start_relays(struct processes *processes, const char *address
 
 static enum status start_learners(struct processes *processes, const struct local_address *addresses,
                                   uint32_t n_addresses, const char *learner_name, uint32_t n_learners,
-                                  uint32_t n_processes, struct error *error)
+                                  uint32_t n_processes, bool listen, struct error *error)
 {
     char coordinator[300], called[80], from[48], learners[48], name[64];
     snprintf(called, sizeof called, "name=%s", learner_name);
@@ -66,6 +66,8 @@ static enum status start_learners(struct processes *processes, const struct loca
                                          "use_experiment_data=true",
                                          "--set",
                                          loopback ? "window_probe=false" : "window_probe=true",
+                                         listen ? "--set" : NULL,
+                                         "listen=127.0.0.1:0",
                                          NULL};
         TRY(processes_start(processes, name, arguments, NULL, 0, 0, error));
     }
@@ -89,7 +91,9 @@ enum status local_start_topology(struct processes *processes, const char *addres
     snprintf(addresses[0].text, sizeof addresses[0].text, "%s", address);
     if (n)
         TRY(start_relays(processes, address, n, addresses, error));
-    return start_learners(processes, addresses, n ? n : 1, learner_name, n_learners, n_processes, error);
+    const struct topology_kind *kind = (const struct topology_kind *)(const void *)topology->kind;
+    return start_learners(processes, addresses, n ? n : 1, learner_name, n_learners, n_processes,
+                          kind->peers != PEERS_NONE, error);
 }
 
 enum status local_check_processes(const struct choice *topology, uint32_t n_processes, struct error *error)

@@ -7,6 +7,7 @@
 #include "cli/download.h"
 #include "cli/experiment_file.h"
 #include "cli/local.h"
+#include "cli/peer_models.h"
 #include "cli/run_records.h"
 #include "cli/steer.h"
 #include "cli/watch.h"
@@ -203,9 +204,24 @@ static const char *status_of(const cohort_v1_Experiment *experiment)
     }
 }
 
-static enum status fetch_model(struct session *session, char ret_sha256[SHA256_HEX_BYTES],
-                               struct error *error)
+// Of an experiment that did not complete, learners may have no model any more.
+static enum status fetch_peers(struct session *session, const cohort_v1_Experiment *experiment,
+                               enum peer_pattern pattern, char ret_sha256[SHA256_HEX_BYTES],
+                               char ret_note[256], struct error *error)
 {
+    bool completed = experiment->state == cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED;
+    enum status status = peer_models_fetch(session->runtime, session->channel, pattern, experiment->id,
+                                           experiment->round, session->folder, ret_sha256, ret_note, error);
+    return completed ? status : STATUS_OK;
+}
+
+static enum status fetch_model(struct session *session, const cohort_v1_Experiment *experiment,
+                               char ret_sha256[SHA256_HEX_BYTES], char ret_note[256], struct error *error)
+{
+    const struct choice *choice = &session->experiment.options.collaboration.topology;
+    const struct topology_kind *topology = (const struct topology_kind *)(const void *)choice->kind;
+    if (topology->peers != PEERS_NONE)
+        return fetch_peers(session, experiment, topology->peers, ret_sha256, ret_note, error);
     cleanup_free char *path = file_join(session->folder, "model.safetensors");
     if (!path)
         return error_no_memory(error, strlen(session->folder));
@@ -229,16 +245,18 @@ static enum status outcome_of(const cohort_v1_Experiment *experiment, struct err
 static enum status write_results(struct session *session, const cohort_v1_Experiment *experiment,
                                  struct error *error)
 {
-    char sha256[SHA256_HEX_BYTES] = "", blas[128];
+    char sha256[SHA256_HEX_BYTES] = "", note[256] = "", blas[128];
     blas_describe(blas, sizeof blas);
     if (experiment->round > 0)
-        TRY(fetch_model(session, sha256, error));
+        TRY(fetch_model(session, experiment, sha256, note, error));
     const struct run_summary summary = {
         .experiment = experiment->name,
         .seed = (uint64_t)session->experiment.options.seed,
         .rounds = experiment->round,
         .status = status_of(experiment),
-        .message = *experiment->message ? experiment->message : NULL,
+        .message = *experiment->message ? experiment->message
+                   : *note              ? note
+                                        : NULL,
         .test_accuracy = metric_of(experiment, "test_accuracy"),
         .test_loss = metric_of(experiment, "test_loss"),
         .train_loss = metric_of(experiment, "train_loss"),

@@ -95,6 +95,13 @@ static void evaluated(struct member *member, const cohort_v1_Evaluated *request)
         job_evaluated(job, member, request);
 }
 
+static void exchanged(struct member *member, const cohort_v1_Exchanged *message)
+{
+    struct job *job = job_of_speaker(member, message->experiment_id);
+    if (job)
+        job_peers_exchanged(job, member, message);
+}
+
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct attendance *attendance = user;
@@ -118,6 +125,8 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         decline(member, &request.event.decline);
     else if (member && request.which_event == cohort_v1_AttendRequest_evaluated_tag)
         evaluated(member, &request.event.evaluated);
+    else if (member && request.which_event == cohort_v1_AttendRequest_exchanged_tag)
+        exchanged(member, &request.event.exchanged);
     else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
         attendance->left = true;
         snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);

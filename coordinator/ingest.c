@@ -45,7 +45,8 @@ enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t
     ingest->n_values = n_values;
     ingest->buffer_bytes = room->memory_bytes;
     ingest->gathers = !((const struct reducer_kind *)reducer->kind)->streams;
-    enum status status = reduction_new(&ingest->reduction, reducer, n_values, room, error);
+    // Summaries without values, between peers, are counted all the same.
+    enum status status = reduction_new(&ingest->reduction, reducer, n_values ? n_values : 1, room, error);
     if (status != STATUS_OK)
         ingest_unref(ingest);
     else

@@ -52,6 +52,9 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     sha256_hex(job->current->sha256, assignment->model_sha256);
     assignment->summary_values = plan_summary_values(&job->plan);
     note_assigned(&job->slots[slot], member, number, attempt);
+    cohort_v1_Peer sources[JOB_SOURCES_MAX];
+    if (job_between_peers(job))
+        job_peers_sources(job, slot, sources, assignment);
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     member_send(member, &message);
 }
@@ -79,7 +82,10 @@ static void commit(void *user, uint32_t number, uint32_t n_summaries)
     struct job *job = user;
     (void)number;
     job->n_committed_summaries = n_summaries;
-    job_start_commit(job);
+    if (job_between_peers(job))
+        job_peers_start(job);
+    else
+        job_start_commit(job);
 }
 
 static void evaluate_model(void *user, uint32_t number)
@@ -165,7 +171,7 @@ static enum status build(struct job *job, const char *yaml, struct error *error)
     job->round = make_round(job);
     if (!job->slots || !job->events || !job->round || job->yaml.failed)
         return error_no_memory(error, job->n_slots * sizeof *job->slots);
-    return STATUS_OK;
+    return job_peers_new(job, error);
 }
 
 enum status job_new(struct coordinator *coordinator, const char *yaml, struct job **ret, struct error *error)
@@ -218,6 +224,7 @@ struct job *job_free(struct job *job)
     if (!job)
         return NULL;
     round_free(job->round);
+    job_peers_free(job);
     events_free(job->events);
     memory_free(job->slots);
     ingest_unref(job->ingest);
@@ -338,6 +345,11 @@ enum status job_ready(struct job *job, struct member *member, const cohort_v1_Da
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "learner '%s' has %llu samples; it needs at least one", member->name,
                          (unsigned long long)data->n_samples);
+    if (job_between_peers(job) && !*member->address)
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "learner '%s' offers no service, but learners of this experiment exchange with each "
+                         "other; set listen (and advertise) in its configuration",
+                         member->name);
     if (job->preparing && !same_data(&job->data, data)) {
         char here[192], there[192];
         format_data(&job->data, there, sizeof there);
@@ -406,6 +418,7 @@ void job_free_slot(struct job *job, uint32_t slot)
     job->slots[slot].member = NULL;
     round_learner_left(job->round, slot, clock_monotonic_ms());
     job_evaluation_without(job, slot);
+    job_peers_lost(job, slot);
 }
 
 void job_member_lost(struct job *job, struct member *member, bool left)
@@ -416,6 +429,7 @@ void job_member_lost(struct job *job, struct member *member, bool left)
     else
         round_learner_lost(job->round, member->slot, clock_monotonic_ms());
     job_evaluation_without(job, member->slot);
+    job_peers_lost(job, member->slot);
 }
 
 // ---- events ---------------------------------------------------------------------------------------------
@@ -469,6 +483,12 @@ enum status job_version(const struct job *job, uint32_t round, struct version **
                          "(state.folder and "
                          "state.keep_models keep more)",
                          round, job->id, job->current->round);
+    if (job_between_peers(job))
+        return error_set(
+            error, STATUS_FAILED_PRECONDITION,
+            "experiment '%s' exchanges between learners and the coordinator holds no model; ask a "
+            "learner for it (GetModel; ListLearners tells their addresses)",
+            job->id);
     if (job->in_place)
         return error_set(error, STATUS_UNAVAILABLE,
                          "the model is being replaced by round %u's; try again in a moment",

@@ -40,6 +40,9 @@ struct job_slot {
     struct job_partial *partial; // a sum under way that its summary is in, or NULL
     struct slot_report report;
     struct slot_evaluation evaluation;
+    // Between peers: the round whose model its learner has, and which incarnation of the learner that was.
+    uint32_t holds_round;
+    uint64_t holds_incarnation;
 };
 
 // The held-out data that the coordinator evaluates on, if any.
@@ -91,6 +94,8 @@ struct job {
     uint32_t n_evaluating;      // learners that have not answered
     struct evaluation tested;   // on test data
     struct stop_progress stop;
+
+    struct job_peers *peers; // of rounds between peers (job_peers.c), else NULL
 
     int64_t round_started_ns;
     uint32_t n_committed_summaries;
@@ -181,6 +186,27 @@ bool job_evaluates(const struct job *job); // whether a round has anything to ev
 void job_evaluated(struct job *job, struct member *member, const cohort_v1_Evaluated *told);
 // The slot's learner is gone, or another: its answer is not waited for.
 void job_evaluation_without(struct job *job, uint32_t slot);
+
+// After a round's commit, with the new version in place: metrics, the event, and on.
+void job_conclude_round(struct job *job, double parameter_distance);
+
+// ---- rounds between peers (job_peers.c) -----------------------------------------------------------------
+
+enum { JOB_SOURCES_MAX = 3 };
+
+bool job_between_peers(const struct job *job);
+bool job_peers_agree(const struct job *job);                     // everyone ends a round with the same model
+enum status job_peers_new(struct job *job, struct error *error); // nothing for other topologies
+void job_peers_free(struct job *job);
+// Instead of a commit: those who have trained are told to exchange; job_conclude_round or a failed round
+// follows.
+void job_peers_start(struct job *job);
+void job_peers_exchanged(struct job *job, struct member *member, const cohort_v1_Exchanged *exchanged);
+// The slot's learner is not there any more.
+void job_peers_lost(struct job *job, uint32_t slot);
+// Tells the slot's learner, in its assignment, who has the model that the round starts from.
+void job_peers_sources(const struct job *job, uint32_t slot, cohort_v1_Peer ret[JOB_SOURCES_MAX],
+                       cohort_v1_Assignment *assignment);
 
 // ---- events ---------------------------------------------------------------------------------------------
 

@@ -115,7 +115,8 @@ static void run_evaluate(struct pool_job *pool_job)
 static bool learners_test(const struct job *job)
 {
     const struct experiment_options *options = &job->experiment.options;
-    return options->has_data && options->data.has_test && job->plan.shares != SHARES_MODEL;
+    return options->has_data && options->data.has_test &&
+           (job->plan.shares != SHARES_MODEL || job_between_peers(job));
 }
 
 static bool asks_learners(const struct job *job)
@@ -131,8 +132,9 @@ static void ask(struct job *job, uint32_t slot)
     snprintf(request->experiment_id, sizeof request->experiment_id, "%s", job->id);
     request->round = job->evaluating_round;
     request->model_round = job->evaluating->round;
-    sha256_hex(job->evaluating->sha256, request->model_sha256);
-    request->on_test_data = learners_test(job);
+    if (!job_between_peers(job)) // there each has it already
+        sha256_hex(job->evaluating->sha256, request->model_sha256);
+    request->on_test_data = learners_test(job) && (!job_peers_agree(job) || job->n_evaluating == 0);
     job->slots[slot].evaluation.asked = true;
     job->n_evaluating++;
     member_send(job->slots[slot].member, &message);

@@ -55,9 +55,10 @@ static enum status check_size(const struct job *job, const struct member *member
                               const cohort_v1_SummaryHeader *header, cohort_v1_Reason *ret_reason,
                               struct error *error)
 {
-    size_t n = plan_summary_values(&job->plan);
+    bool empty = job_between_peers(job); // the values go to other learners
+    size_t n = empty ? 0 : plan_summary_values(&job->plan);
     const struct coder coder = coder_of(job, member->slot);
-    if (header->n_values != n || header->bytes != coder_bytes(&coder))
+    if (header->n_values != n || header->bytes != (empty ? 0 : coder_bytes(&coder)))
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
                          "a summary of %llu values in %llu bytes; this experiment's have %zu in %zu",
                          (unsigned long long)header->n_values, (unsigned long long)header->bytes, n,

@@ -53,8 +53,8 @@ static void prepared_release(struct prepared *prepared)
 static enum status load_test(const struct job *job, struct prepared *ret, struct error *error)
 {
     const struct experiment_options *options = &job->experiment.options;
-    if (!options->has_data || !options->data.has_test || !job->coordinator->options->read_data ||
-        ret->plan.shares != SHARES_MODEL)
+    if (job_between_peers(job) || !options->has_data || !options->data.has_test ||
+        !job->coordinator->options->read_data || ret->plan.shares != SHARES_MODEL)
         return STATUS_OK;
     struct source *train = NULL, *test = NULL;
     TRY(source_open(&train, &options->data.format, &options->data.train, NULL, error));
@@ -123,6 +123,8 @@ static enum status first_values(const struct job *job, struct prepared *ret, str
 {
     const struct algorithm_setting setting = setting_of(job, ret->model);
     TRY(plan_layout(&ret->plan, ret->model, &ret->layout, error));
+    if (job_between_peers(job)) // the learners have the values
+        return version_new(&ret->first, &ret->layout, 0, 0, error);
     TRY(version_new(&ret->first, &ret->layout, plan_shared_values(&ret->plan), plan_kept_values(&ret->plan),
                     error));
     if (ret->plan.shares == SHARES_MODEL)
@@ -164,13 +166,15 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
                          job->data.target_values ? TARGET_VALUES : TARGET_CLASS, &ret->model, error));
     const struct algorithm_setting setting = setting_of(job, ret->model);
     TRY(algorithm_plan(algorithm_of(job), &setting, &ret->plan, error));
-    TRY(check_size(job, &ret->plan, error));
+    TRY(experiment_check_plan(&job->experiment, &ret->plan, error));
+    if (!job_between_peers(job))
+        TRY(check_size(job, &ret->plan, error));
     TRY(first_values(job, ret, error));
     TRY(make_folder(job, error));
     const struct reduction_room room = {.memory_bytes = (size_t)job->coordinator->options->buffer_bytes,
                                         .folder = job->coordinator->options->state_folder};
     TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer,
-                   plan_summary_values(&ret->plan), &room, error));
+                   job_between_peers(job) ? 0 : plan_summary_values(&ret->plan), &room, error));
     return load_test(job, ret, error);
 }
 
@@ -309,6 +313,17 @@ static void event_committed(struct job *job)
     events_add(job->events, &event);
 }
 
+void job_conclude_round(struct job *job, double parameter_distance)
+{
+    gather_metrics(job);
+    job_set_metric(job, "parameter_distance", parameter_distance);
+    event_committed(job);
+    if (job->evaluating_round)
+        job->committed_waits = true; // one evaluation at a time: the curve has every round, memory is bounded
+    else
+        round_committed(job->round, true, clock_monotonic_ms());
+}
+
 static void take_next(struct job *job, const uint8_t sha256[SHA256_BYTES])
 {
     if (!job->in_place) {
@@ -340,20 +355,17 @@ static void end_commit(struct job *job, bool made, bool stored, const uint8_t sh
                        const struct error *error)
 {
     stored = stored && !job_is_over(job);
-    if (stored) {
+    if (stored)
         take_next(job, sha256);
-        gather_metrics(job);
-        event_committed(job);
-    } else {
+    else
         abandon_next(job, made, sha256, error);
-    }
     job->committing = NULL;
     job->in_place = false;
     job->reducing = ingest_unref(job->reducing);
-    if (stored && job->evaluating_round)
-        job->committed_waits = true; // one evaluation at a time: the curve has every round, memory is bounded
+    if (stored)
+        job_conclude_round(job, (double)NAN);
     else
-        round_committed(job->round, stored, clock_monotonic_ms());
+        round_committed(job->round, false, clock_monotonic_ms());
 }
 
 static void run_commit(struct pool_job *pool_job)

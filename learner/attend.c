@@ -87,6 +87,9 @@ static void handle(struct learner *learner, const cohort_v1_AttendResponse *mess
     case cohort_v1_AttendResponse_evaluate_tag:
         learner_evaluate(learner, &message->event.evaluate);
         break;
+    case cohort_v1_AttendResponse_exchange_tag:
+        peer_round_exchange(learner, &message->event.exchange);
+        break;
     case cohort_v1_AttendResponse_withdraw_tag:
         withdrawn(learner, &message->event.withdraw);
         break;
@@ -150,8 +153,7 @@ void learner_connect(struct learner *learner)
     join->protocol_version = 1;
     join->local = host->options->use_experiment_data;
     snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
-    if (host->options->listen)
-        snprintf(join->address, sizeof join->address, "%s", host->options->listen);
+    snprintf(join->address, sizeof join->address, "%s", host->address);
     learner->connect_at_ms = INT64_MAX;
     if (rpc_call_start(&learner->call, host->channel, "/cohort.v1.Exchange/Attend", 0, true, &attend_events,
                        learner, &error) != STATUS_OK) {

@@ -40,6 +40,7 @@ void learner_leave_study(struct learner *learner)
     learner->dismissed = false;
     learner->loaded = learner->evaluation_wanted = false;
     learner->round = learner->kept_round = 0;
+    peer_round_release(learner);
     learner_free_vectors(learner);
     samples_release(&learner->samples);
     pretence_release(&learner->pretence);

@@ -41,11 +41,15 @@ static enum status find_parameters(struct learner *learner, const float **ret, f
     const struct algorithm_kind *algorithm = study_algorithm(learner->study);
     const struct algorithm_plan *plan = &learner->study->plan;
     size_t n = model_layout(learner->study->model)->n_parameters;
-    *ret = plan->shares == SHARES_MODEL ? learner->shared : learner->parameters;
+    const float *shared =
+        learner_between_peers(learner) ? peer_round_model(learner, UINT32_MAX) : learner->shared;
+    if (!shared)
+        return error_set(error, STATUS_FAILED_PRECONDITION, "there is no model yet; wait for a round");
+    *ret = plan->shares == SHARES_MODEL ? shared : learner->parameters;
     if (!algorithm->own_model)
         return STATUS_OK;
     struct learner_step step = learner_step_of(learner, learner->evaluation.round);
-    step.shared = learner->shared;
+    step.shared = shared;
     learner_begin_own(learner, &step);
     if (plan->in_place && !(*ret_own = memory_floats(n)))
         return error_no_memory(error, n * sizeof(float));

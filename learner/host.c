@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "learner/channels.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,14 @@ static void resume(struct learner *learner)
     learner_go_on(learner);
 }
 
+enum { CHECK_MS = 500, LEASE_HEARTBEATS = 3, PATIENCE_LEASES = 2, DOOR_PATIENCE_MS = 120000 };
+
+// How long an exchange with others may stand still: the coordinator is to see first who is lost.
+static int64_t patience_ms(const struct learner *learner)
+{
+    return PATIENCE_LEASES * LEASE_HEARTBEATS * learner->heartbeat_ms;
+}
+
 // Does what is due for a learner; returns when to look again.
 static int64_t attend_to(struct learner *learner, int64_t now_ms)
 {
@@ -31,6 +40,10 @@ static int64_t attend_to(struct learner *learner, int64_t now_ms)
     if (learner->activity == ACTIVITY_PAUSING && learner->due_ms <= now_ms)
         resume(learner);
     int64_t next_ms = learner->call ? INT64_MAX : learner->connect_at_ms;
+    if (learner->peer.peers) {
+        peers_check(learner->peer.peers, now_ms, patience_ms(learner));
+        next_ms = earlier(next_ms, now_ms + CHECK_MS);
+    }
     if (learner->joined)
         next_ms = earlier(next_ms, learner->heartbeat_at_ms);
     return learner->activity == ACTIVITY_PAUSING ? earlier(next_ms, learner->due_ms) : next_ms;
@@ -44,6 +57,7 @@ static void *keep_time(void *argument)
         int64_t next_ms = clock_monotonic_ms() + 60000;
         for (size_t i = 0; i < host->n_learners; i++)
             next_ms = earlier(next_ms, attend_to(&host->learners[i], clock_monotonic_ms()));
+        peers_door_check(host->door, clock_monotonic_ms(), DOOR_PATIENCE_MS);
         struct timespec at = {.tv_sec = next_ms / 1000, .tv_nsec = next_ms % 1000 * 1000000};
         if (host->n_stopped == host->n_learners && !host->told_to_stop) {
             host->told_to_stop = true;
@@ -109,6 +123,8 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
         init_learner(host, i);
     if (status == STATUS_OK)
         status = pool_new(&host->pool, n_training_threads(options), "train", error);
+    if (status == STATUS_OK)
+        status = peers_door_new(&host->door, error);
     if (status == STATUS_OK)
         status = rpc_channel_new(&host->channel, runtime, options->coordinator, error);
     if (status != STATUS_OK)
@@ -197,6 +213,8 @@ struct host *host_free(struct host *host)
     pool_free(host->pool);
     for (size_t i = 0; host->learners && i < host->n_learners; i++)
         release_learner(&host->learners[i]);
+    peer_channels_free(host);
+    peers_door_free(host->door);
     if (host->channel)
         rpc_channel_free(host->channel);
     pthread_cond_destroy(&host->changed);

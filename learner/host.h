@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "cohort/v1/exchange.pb.h"
 #include "learner/options.h"
+#include "learner/peers_round.h"
 #include "learner/pretence.h"
 #include "learner/samples.h"
 #include "learner/study.h"
@@ -27,6 +28,7 @@ enum activity {
     ACTIVITY_PAUSING,  // a simulated delay, or before trying again: until due_ms
     ACTIVITY_SUBMITTING,
     ACTIVITY_EVALUATING, // in the pool
+    ACTIVITY_EXCHANGING, // with other learners
     ACTIVITY_SERVING,    // a Predict or Evaluate, in the pool
 };
 
@@ -87,6 +89,7 @@ struct learner {
     int64_t fetch_started_ns;
     struct pool_job job;
     struct submission *submission;
+    struct peer_round peer;
     struct serving *serving;
 };
 
@@ -98,6 +101,9 @@ struct host {
     pthread_mutex_t lock; // guards all below and in the learners, but what their present activity owns
     pthread_cond_t changed;
     struct study *studies;
+    struct peers_door *door; // of streams from other learners
+    struct peer_channel *peer_channels;
+    char address[256]; // where other learners reach this process; empty: nowhere
     size_t n_learners, n_stopped;
     struct learner *learners; // [n_learners]
     bool ending, told_to_stop;
@@ -139,6 +145,9 @@ void learner_free_coding(struct learner *learner);
 // Goes on with whatever is due now that the learner is idle. Called whenever an activity ended.
 void learner_go_on(struct learner *learner);
 void learner_fetched(struct learner *learner);
+void learner_train(struct learner *learner);                        // the round's model is at hand
+void learner_decline(struct learner *learner, const char *message); // the assigned round
+bool learner_allocate_vectors(struct learner *learner);
 void learner_pause(struct learner *learner, int64_t ms);
 
 // Whether `shared` holds that model as it was fetched.

@@ -23,6 +23,7 @@ static cohort_v1_LearnerState state_of(const struct learner *learner)
         return cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     case ACTIVITY_PAUSING:
     case ACTIVITY_SUBMITTING:
+    case ACTIVITY_EXCHANGING:
         return cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
     default:
         return learner->loaded ? cohort_v1_LearnerState_LEARNER_STATE_READY
@@ -204,6 +205,11 @@ static void serve_evaluate(struct rpc_call *call, void *service, const void *req
     serve(call, service, ((const cohort_v1_EvaluateRequest *)request)->learner, NULL);
 }
 
+static void exchange_summary(struct rpc_call *call, void *service)
+{
+    peers_door_open_call(((struct host *)service)->door, call);
+}
+
 static const struct rpc_method methods[] = {
     {.path = "/cohort.v1.Learner/GetStatus",
      .request_fields = cohort_v1_GetStatusRequest_fields,
@@ -217,6 +223,8 @@ static const struct rpc_method methods[] = {
      .request_fields = cohort_v1_EvaluateRequest_fields,
      .request_bytes = sizeof(cohort_v1_EvaluateRequest),
      .unary = serve_evaluate},
+    {.path = "/cohort.v1.Learner/ExchangeSummary", .open = exchange_summary},
+    {.path = "/cohort.v1.Learner/GetModel", .open = peer_model_open_call},
     {0},
 };
 

@@ -15,6 +15,21 @@ struct service {
     struct host *host;
 };
 
+// "host:0" came to a port.
+static void advertise(const struct service *service, int port)
+{
+    const char *listen = service->options.listen;
+    size_t n = strlen(listen);
+    char *address = service->host->address;
+    size_t room = sizeof service->host->address;
+    if (service->options.advertise)
+        snprintf(address, room, "%s", service->options.advertise);
+    else if (n > 2 && strcmp(listen + n - 2, ":0") == 0)
+        snprintf(address, room, "%.*s:%d", (int)(n - 2 < room ? n - 2 : 0), listen, port);
+    else
+        snprintf(address, room, "%s", listen);
+}
+
 static enum status offer_service(struct service *service, struct error *error)
 {
     const struct rpc_service services[] = {learner_service(service->host)};
@@ -24,7 +39,9 @@ static enum status offer_service(struct service *service, struct error *error)
     if (rpc_server_listen(service->server, service->options.listen, &port, error) != STATUS_OK)
         return error_prefix(error, "listen");
     TRY(rpc_server_start(service->server, error));
-    log_info("listening", LOG_S("address", service->options.listen), LOG_I("port", port));
+    advertise(service, port);
+    log_info("listening", LOG_S("address", service->options.listen), LOG_I("port", port),
+             LOG_S("advertised", service->host->address));
     return STATUS_OK;
 }
 

@@ -30,6 +30,11 @@ const struct field learner_fields[] = {
      .type = FIELD_TEXT,
      ROW(listen),
      .help = "where this learner's own service listens; absent: nowhere, as it always dials out"},
+    {.name = "advertise",
+     .type = FIELD_TEXT,
+     ROW(advertise),
+     .help = "where other learners reach this one's service, for topologies between learners; absent: the "
+             "address of listen"},
     {.name = "data",
      .type = FIELD_SECTION,
      .offset = offsetof(struct learner_options, data),

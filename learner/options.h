@@ -10,6 +10,7 @@ struct learner_options {
     int64_t learners;        // hosted by this process
     const char *coordinator; // address
     const char *listen;      // where the learner's own service is offered; NULL: nowhere
+    const char *advertise;   // where others reach it; NULL: as `listen`, with the port that it came to
     bool has_data;
     struct data_options data; // this learner's own, private data
     bool window_probe;        // receive windows grow with the probed bandwidth

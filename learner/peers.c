@@ -26,19 +26,25 @@ size_t peers_cut(size_t n_values, size_t n_chunks, size_t chunk, size_t *ret_fir
 }
 
 KERNEL
-double peers_square_distance(const float *a, const float *b, size_t n)
+double peers_square_distance(const float *a, const float *b, size_t n, double *ret_square)
 {
-    double lanes[8] = {0}, sum = 0;
+    double lanes[8] = {0}, squares[8] = {0}, sum = 0, square = 0;
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
         for (size_t k = 0; k < 8; k++) {
             double difference = (double)a[i + k] - (double)b[i + k];
             lanes[k] += difference * difference;
+            squares[k] += (double)b[i + k] * (double)b[i + k];
         }
-    for (; i < n; i++)
+    for (; i < n; i++) {
         sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    for (size_t k = 0; k < 8; k++)
+        square += (double)b[i] * (double)b[i];
+    }
+    for (size_t k = 0; k < 8; k++) {
         sum += lanes[k];
+        square += squares[k];
+    }
+    *ret_square += square;
     return sum;
 }
 
@@ -62,8 +68,8 @@ static void run_end(struct pool_job *job)
     struct peers *peers = (struct peers *)(void *)((char *)job - offsetof(struct peers, end_job));
     const struct peers_options *options = &peers->options;
     if (peers->ok && options->pattern == PEERS_RING) {
-        peers->distance = peers_square_distance(options->values, options->result, options->n_values);
-        peers->distance_terms = 1;
+        peers->distance =
+            peers_square_distance(options->result, options->values, options->n_values, &peers->square);
     }
     options->ended(options->user, peers->ok);
 }
@@ -296,6 +302,7 @@ void peers_pull_closed(struct peers_pull *pull, enum status status)
              peers->neighbours[pull->neighbour].learner);
     peers->pulls[pull->neighbour] = NULL;
     peers->distance += pull->distance;
+    peers->square += pull->square;
     bool complete = is_complete(peers);
     pthread_mutex_unlock(&peers->lock);
     if (complete)
@@ -384,7 +391,6 @@ static enum status build(struct peers *peers, struct error *error)
         (options->pattern == PEERS_MIX && !peers->sums))
         return error_no_memory(error, PEERS_WINDOW * PEERS_ROOM(peers) * sizeof *peers->sums);
     memcpy(peers->neighbours, options->neighbours, n * sizeof *peers->neighbours);
-    peers->distance_terms = peers->n_in;
     for (size_t i = 0; i < peers->n_out; i++) // of a ring the second one is on the right
         peers->pushes[i] =
             (struct peers_push){.peers = peers, .neighbour = options->pattern == PEERS_RING ? i + 1 : i};
@@ -517,6 +523,5 @@ uint64_t peers_bytes(const struct peers *peers)
 
 double peers_distance(const struct peers *peers)
 {
-    double terms = (double)peers->distance_terms * (double)peers->options.n_values;
-    return terms > 0 ? (double)(float)sqrt(peers->distance / terms) : 0;
+    return peers->square > 0 ? (double)(float)sqrt(peers->distance / peers->square) : 0;
 }

@@ -66,7 +66,8 @@ struct peers *peers_free(struct peers *peers); // never started, or ended
 void peers_check(struct peers *peers, int64_t now_ms, int64_t patience_ms);
 
 uint64_t peers_bytes(const struct peers *peers); // sent; once ended
-// Root mean square distance between the summary and the neighbours' (ring: the mean); once ended.
+// ||neighbour's summary - own|| / ||own||, root mean square over the neighbours (ring: with the mean in their
+// place); once ended.
 double peers_distance(const struct peers *peers);
 
 // ---- where neighbours' streams come in ------------------------------------------------------------------

@@ -30,8 +30,8 @@ struct peers_pull {
     size_t position;   // chunks
     size_t in_chunk;   // values of the present one
     bool paused;
-    const char *fault; // why the present message is refused
-    double distance;   // sum of squares
+    const char *fault;       // why the present message is refused
+    double distance, square; // sums of squares: of differences, and of the learner's own values beside them
 };
 
 // A stream that goes out.
@@ -79,8 +79,7 @@ struct peers {
     bool *came;                // [n_in]
     int64_t moved_ms;
     uint64_t bytes;
-    double distance;
-    size_t distance_terms;
+    double distance, square;
     // Of a mix: sums of the chunks from `done` on, and how many neighbours' are in each.
     int64_t *sums; // [PEERS_WINDOW, PEERS_ROOM]
     size_t n_summed[PEERS_WINDOW];
@@ -97,7 +96,8 @@ extern const struct peers_order peers_ring, peers_mix;
 size_t peers_n_chunks(size_t n_values);
 // Values of chunk `chunk` of `n_chunks`, from `*ret_first` on.
 size_t peers_cut(size_t n_values, size_t n_chunks, size_t chunk, size_t *ret_first);
-double peers_square_distance(const float *a, const float *b, size_t n);
+// The sum of (a[i] - b[i])^2; adds that of b[i]^2 to `ret_square`.
+double peers_square_distance(const float *a, const float *b, size_t n, double *ret_square);
 
 // Lets a stream in, under the door's lock: INVALID_ARGUMENT when it is not what this exchange expects of the
 // neighbour that it says it is, PERMISSION_DENIED when it is of none.

@@ -62,7 +62,7 @@ static const char *in(struct peers *peers, struct peers_pull *pull, size_t first
         if (!ring_fold(sums + i, tile, some, share))
             return too_large;
         if (pull->position < peers->n_chunks)
-            pull->distance += peers_square_distance(tile, own + i, some);
+            pull->distance += peers_square_distance(tile, own + i, some, &pull->square);
     }
     return NULL;
 }

@@ -61,6 +61,7 @@ static bool wants_distance(const struct learner *learner)
 {
     const struct collaboration_options *options = &learner->study->experiment.options.collaboration;
     return options->has_stop && options->stop.metric == METRIC_PARAMETER_DISTANCE &&
+           !learner_between_peers(learner) && // there it is measured in the exchange
            learner->study->plan.shares != SHARES_VALUES;
 }
 
@@ -112,7 +113,7 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
     return status == STATUS_OK ? keep_result(learner, &result, error) : status;
 }
 
-static void decline(struct learner *learner, const char *message)
+void learner_decline(struct learner *learner, const char *message)
 {
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     request.which_event = cohort_v1_AttendRequest_decline_tag;
@@ -135,7 +136,7 @@ static void trained(struct learner *learner, enum status status, const struct er
         if (wait_ms)
             learner_pause(learner, wait_ms);
     } else if (valid && status != STATUS_CANCELLED) {
-        decline(learner, error->message);
+        learner_decline(learner, error->message);
     }
     learner_go_on(learner);
 }
@@ -150,7 +151,11 @@ static void run_train(struct pool_job *job)
     struct stop_watch watch = {.learner = learner, .generation = learner->working_generation};
     bool wanted = !is_void(&watch);
     pthread_mutex_unlock(&host->lock);
-    enum status status = wanted ? train(learner, &assignment, &watch, &error) : STATUS_CANCELLED;
+    enum status status = wanted ? STATUS_OK : STATUS_CANCELLED;
+    if (wanted && learner_between_peers(learner))
+        status = peer_round_fill(learner, &error);
+    if (status == STATUS_OK)
+        status = train(learner, &assignment, &watch, &error);
     pthread_mutex_lock(&host->lock);
     trained(learner, status, &error, !is_void(&watch));
     pthread_mutex_unlock(&host->lock);
@@ -173,7 +178,7 @@ void learner_free_vectors(struct learner *learner)
     learner_free_coding(learner);
 }
 
-static bool allocate_vectors(struct learner *learner)
+bool learner_allocate_vectors(struct learner *learner)
 {
     const struct study *study = learner->study;
     const struct algorithm_plan *plan = &study->plan;
@@ -199,7 +204,7 @@ static bool allocate_vectors(struct learner *learner)
 static bool take_model(struct learner *learner)
 {
     struct study *study = learner->study;
-    if (!allocate_vectors(learner))
+    if (!learner_allocate_vectors(learner))
         return false;
     if (learner->host->n_learners > 1) {
         memcpy(learner->shared, study->values, plan_shared_values(&study->plan) * sizeof(float));
@@ -221,7 +226,7 @@ bool learner_holds(const struct learner *learner, uint32_t round, const char *sh
 }
 
 // `shared` holds the model that the assignment starts from.
-static void begin_training(struct learner *learner)
+void learner_train(struct learner *learner)
 {
     learner->round = learner->assignment.round;
     learner->kept_round = 0;
@@ -276,12 +281,13 @@ void learner_fetched(struct learner *learner)
         return; // it was another round's
     }
     if (!keep_model(learner, wanted->model_round, wanted->model_sha256)) {
-        decline(learner,
-                "out of memory for the model's parameters; give the process more, or host fewer learners");
+        learner_decline(
+            learner,
+            "out of memory for the model's parameters; give the process more, or host fewer learners");
         return;
     }
     learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
-    begin_training(learner);
+    learner_train(learner);
 }
 
 // ---- assignments ----------------------------------------------------------------------------------------
@@ -305,9 +311,13 @@ static void begin_round(struct learner *learner)
 {
     const cohort_v1_Assignment *assignment = &learner->assignment;
     if (pretends_dropout(learner, assignment->round)) {
-        decline(learner, "drops out of the round, as simulation.dropout has it");
+        learner_decline(learner, "drops out of the round, as simulation.dropout has it");
+    } else if (learner_between_peers(learner)) {
+        learner->activity = ACTIVITY_FETCHING;
+        learner->fetch_started_ns = clock_monotonic_ns();
+        peer_round_begin(learner);
     } else if (learner_holds(learner, assignment->model_round, assignment->model_sha256)) {
-        begin_training(learner);
+        learner_train(learner);
     } else {
         learner->activity = ACTIVITY_FETCHING;
         learner->fetch_started_ns = clock_monotonic_ns();
@@ -322,8 +332,12 @@ void learner_go_on(struct learner *learner)
         return;
     if (learner->enrol_yaml)
         learner_load(learner);
+    else if (learner->dismissed && learner_between_peers(learner))
+        return; // its model is nowhere else: it stays until the next experiment
     else if (learner->dismissed)
         learner_leave_study(learner);
+    else if (learner->peer.wanted)
+        peer_round_start_exchange(learner);
     else if (learner->assigned && learner->loaded && has_summary(learner))
         learner_submit(learner);
     else if (learner->evaluation_wanted && learner->loaded)
@@ -336,7 +350,12 @@ void learner_withdraw(struct learner *learner)
 {
     atomic_fetch_add(&learner->generation, 1);
     learner->assigned = false;
-    if (learner->activity == ACTIVITY_FETCHING || learner->activity == ACTIVITY_FETCHING_TO_EVALUATE) {
+    learner->peer.wanted = false;
+    if (learner->activity == ACTIVITY_FETCHING && learner_between_peers(learner)) {
+        peer_model_cancel(learner);
+    } else if (learner->activity == ACTIVITY_EXCHANGING) {
+        peer_round_cancel_exchange(learner);
+    } else if (learner->activity == ACTIVITY_FETCHING || learner->activity == ACTIVITY_FETCHING_TO_EVALUATE) {
         learner->activity = ACTIVITY_NONE;
         study_cancel_fetch(learner->study, learner);
     } else if (learner->activity == ACTIVITY_PAUSING) {
@@ -356,6 +375,7 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
     else if (learner->activity == ACTIVITY_SUBMITTING && learner->assignment.attempt != assignment->attempt)
         learner_cancel_submission(learner); // of an attempt that is void; it is sent again
     learner->assignment = *assignment;
+    peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
     learner->n_retries = 0;
     learner_go_on(learner);

@@ -150,10 +150,12 @@ static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *
     ret->round = learner->assignment.round;
     ret->attempt = learner->assignment.attempt;
     ret->incarnation = learner->incarnation;
-    ret->n_values = plan_summary_values(&learner->study->plan);
-    size_t bytes;
-    learner_summary_bytes(learner, &bytes);
-    ret->bytes = bytes;
+    if (!learner_between_peers(learner)) { // there, the values do not go to the coordinator
+        size_t bytes;
+        ret->n_values = plan_summary_values(&learner->study->plan);
+        learner_summary_bytes(learner, &bytes);
+        ret->bytes = bytes;
+    }
     ret->weight = learner->result.weight;
     ret->train_seconds = learner->result.train_seconds;
     ret->fetch_seconds = learner->result.fetch_seconds;
@@ -174,7 +176,7 @@ static enum status start(struct learner *learner, struct submission *submission,
                                       .round = request.header.round,
                                       .attempt = request.header.attempt,
                                       .data = data,
-                                      .bytes = bytes,
+                                      .bytes = request.header.bytes,
                                       .job = {.run = finish}};
     atomic_init(&submission->n_holds, 1);
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,

@@ -17,7 +17,8 @@ static const struct field fields[] = {
      .offset = offsetof(struct ditto_options, lambda),
      .fallback = "0.1",
      .max = 1e6,
-     .help = "Pull of the global model on a learner's own: 0 trains alone, a large one gives the global model"},
+     .help =
+         "Pull of the global model on a learner's own: 0 trains alone, a large one gives the global model"},
     {.name = "personal_epochs",
      .type = FIELD_INT,
      .offset = offsetof(struct ditto_options, personal_epochs),

@@ -74,8 +74,9 @@ static void reupdate(const struct reupdate_step *step, size_t offset, size_t n, 
 
 const struct algorithm_kind algorithm_easgd = {
     .kind = {.name = "easgd",
-             .help = "Elastic averaging: learners keep parameters of their own, which a centre draws to itself "
-                     "and is drawn by",
+             .help =
+                 "Elastic averaging: learners keep parameters of their own, which a centre draws to itself "
+                 "and is drawn by",
              .fields = fields,
              .options_bytes = sizeof(struct easgd_options)},
     .plan = plan,

@@ -19,6 +19,7 @@ enum random_purpose {
     RANDOM_CODEC = 9,
     RANDOM_PRIVACY = 10,
     RANDOM_TEST = 11,
+    RANDOM_START = 19,      // a learner's own initial weights, where each has its own
     RANDOM_GRAPH = 20,      // the random graphs of gossip
     RANDOM_SIMULATION = 30, // what is pretended of learners; `index` is an enum simulation_use
     RANDOM_HOLDOUT = 31,    // the samples that a learner keeps to evaluate on

@@ -156,19 +156,42 @@ static enum status check_sums(const struct experiment *experiment, struct error 
     return STATUS_OK;
 }
 
+// Between peers sums are made without a reducer or a codec.
+static enum status check_peers(const struct collaboration_options *collaboration, struct error *error)
+{
+    const char *topology = collaboration->topology.kind->name;
+    const struct algorithm_kind *algorithm = (const struct algorithm_kind *)collaboration->algorithm.kind;
+    if (strcmp(collaboration->reducer.kind->name, "mean") != 0)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "topology '%s' makes means between learners and has no reducer '%s'; use topology star, "
+            "or reducer mean",
+            topology, collaboration->reducer.kind->name);
+    if (strcmp(collaboration->codec.kind->name, "f32") != 0)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "topology '%s' has no codec '%s' between learners; use topology star, or codec f32",
+                         topology, collaboration->codec.kind->name);
+    if (algorithm->resolve)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "algorithm '%s' needs all reduced values at once, which no learner has under topology "
+            "'%s'; use topology star, or an algorithm such as fedavg",
+            algorithm->kind.name, topology);
+    return STATUS_OK;
+}
+
 static enum status check_topology(const struct experiment *experiment, struct error *error)
 {
-    const struct choice *choice = &experiment->options.collaboration.topology;
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct choice *choice = &collaboration->topology;
     const struct topology_kind *kind = (const struct topology_kind *)choice->kind;
-    size_t n_learners = (size_t)experiment->options.collaboration.learners;
     enum status status = STATUS_OK;
     if (kind->check_learners)
-        status = kind->check_learners(choice->options, n_learners, error);
+        status = kind->check_learners(choice->options, (size_t)collaboration->learners, error);
     if (status == STATUS_OK && kind->n_relays)
         status = check_sums(experiment, error);
     if (status == STATUS_OK && kind->peers != PEERS_NONE)
-        status = error_set(error, STATUS_INVALID_ARGUMENT, "topology '%s' is not served yet; use star",
-                           kind->kind.name);
+        status = check_peers(collaboration, error);
     return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
 }
 
@@ -184,6 +207,28 @@ static enum status check_codec(const struct experiment *experiment, struct error
         "codec '%s' does not go with topology %s, where summaries are summed on their way; choose "
         "f32, or the topology star",
         collaboration->codec.kind->name, collaboration->topology.kind->name);
+}
+
+enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,
+                                  struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct topology_kind *kind = (const struct topology_kind *)collaboration->topology.kind;
+    const char *algorithm = collaboration->algorithm.kind->name, *topology = kind->kind.name;
+    if (kind->peers == PEERS_NONE)
+        return STATUS_OK;
+    if (plan->shares == SHARES_VALUES || plan->n_shared != 1 || plan->n_vectors != 1 || plan->n_scalars != 0)
+        return error_at(
+            error, collaboration->topology.mark, STATUS_INVALID_ARGUMENT,
+            "algorithm '%s' exchanges more than one vector of parameters, which topology '%s' does not "
+            "pass between learners; use topology star, or an algorithm such as fedavg",
+            algorithm, topology);
+    if (kind->peers == PEERS_MIX && !plan->around_model)
+        return error_at(error, collaboration->topology.mark, STATUS_INVALID_ARGUMENT,
+                        "algorithm '%s' exchanges no weights, so that learners' models would never mix under "
+                        "topology '%s'; use topology star or ring, or an algorithm such as fedavg",
+                        algorithm, topology);
+    return STATUS_OK;
 }
 
 static enum status check(const struct experiment *experiment, struct error *error)

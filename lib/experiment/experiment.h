@@ -78,6 +78,10 @@ struct mark experiment_mark(const struct experiment *experiment, const char *pat
 // The experiment as YAML with every default spelled out; it reads back to the same.
 void experiment_dump(const struct experiment *experiment, struct bytes *ret);
 
+// Whether what the algorithm exchanges, by its plan, can travel on the experiment's topology.
+enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,
+                                  struct error *error);
+
 // Builds the model for samples of `input`; errors point into the experiment's text. The experiment must
 // outlive the model.
 enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,

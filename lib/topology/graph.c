@@ -4,12 +4,12 @@
 #include <string.h>
 
 #define X(name) extern const struct graph_kind graph_##name;
-#include "topology/graphs.def"
+#include "topology/graphs/graphs.def"
 #undef X
 
 static const struct kind *const kinds[] = {
 #define X(name) &graph_##name.kind,
-#include "topology/graphs.def"
+#include "topology/graphs/graphs.def"
 #undef X
 };
 

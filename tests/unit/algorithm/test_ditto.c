@@ -46,9 +46,9 @@ Test(ditto, has_fedavgs_global_model_whatever_the_learners_keep)
     struct loop *fedavg = loop_of("fedavg", toy.parts, N_LEARNERS);
     run(ditto);
     run(fedavg);
-    cr_assert_eq(memcmp(loop_parameters(ditto), loop_parameters(fedavg),
-                        loop_n_parameters(fedavg) * sizeof(float)),
-                 0);
+    cr_assert_eq(
+        memcmp(loop_parameters(ditto), loop_parameters(fedavg), loop_n_parameters(fedavg) * sizeof(float)),
+        0);
     loop_free(ditto);
     loop_free(fedavg);
 }

@@ -65,7 +65,8 @@ Test(easgd, moves_a_learner_from_what_it_sent_towards_the_centre_of_before)
     cr_assert_eq(loop_learn(loop, 1, &result, NULL), STATUS_OK);
     for (size_t i = 0; i < loop_n_parameters(loop); i++)
         cr_assert_float_eq((double)loop_own(loop, 1)[i],
-                           0.75 * (double)loop_summary(loop)[i] + 0.25 * (double)loop_parameters(loop)[i], 1e-6);
+                           0.75 * (double)loop_summary(loop)[i] + 0.25 * (double)loop_parameters(loop)[i],
+                           1e-6);
     loop_free(loop);
 }
 
