@@ -311,6 +311,11 @@ bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
     return true;
 }
 
+bool upload_is_held(const struct upload *upload)
+{
+    return upload->held != NULL;
+}
+
 uint64_t upload_received(const struct upload *upload)
 {
     return upload->received;

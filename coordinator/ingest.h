@@ -48,6 +48,8 @@ bool upload_free(struct upload *upload);
 // rpc_message_decode_chunk. False after a fault, which upload_fault tells: bytes out of order, too many, or
 // values that the reduction refuses.
 bool upload_take(void *upload, uint64_t offset, const uint8_t *run, size_t bytes);
+// Whether nothing of it goes into the reduction before it is whole, so that giving it up spoils nothing.
+bool upload_is_held(const struct upload *upload);
 uint64_t upload_received(const struct upload *upload);
 const struct error *upload_fault(const struct upload *upload); // status OK: none
 

@@ -202,11 +202,26 @@ static void retry(struct relay_job *job, int64_t now_ms)
         relay_wake(job->relay, job->sending->retry_ms);
 }
 
+// At the deadline nobody is held up by what still comes, unless parts of it are in the sum already.
+static void give_up_uploads(const struct batch *batch)
+{
+    for (struct relay_submission *it = batch->submissions; it; it = it->next)
+        if (it->upload && upload_is_held(it->upload))
+            rpc_call_cancel(it->call); // its end comes back here
+}
+
 static void go_on(struct relay_job *job, int64_t now_ms)
 {
     struct batch *batch = job->open;
-    if (!batch || batch->n_uploading || batch->members.n == 0 || job->sending)
+    if (!batch || batch->members.n == 0 || job->sending)
         return;
+    if (batch->n_uploading) {
+        if (now_ms >= job->due_ms)
+            give_up_uploads(batch);
+        else
+            relay_wake(job->relay, job->due_ms);
+        return;
+    }
     int64_t at_ms = go_on_at(batch);
     if (now_ms < at_ms) {
         relay_wake(job->relay, at_ms);

@@ -27,7 +27,8 @@ void deployment_start(struct deployment *deployment)
     cr_assert_eq(rpc_server_listen(deployment->server, "127.0.0.1:0", &port, &error), STATUS_OK);
     cr_assert_eq(rpc_server_start(deployment->server, &error), STATUS_OK);
     snprintf(deployment->address, sizeof deployment->address, "127.0.0.1:%d", port);
-    cr_assert_eq(rpc_channel_new(&deployment->channel, deployment->runtime, deployment->address, &error), STATUS_OK);
+    cr_assert_eq(rpc_channel_new(&deployment->channel, deployment->runtime, deployment->address, &error),
+                 STATUS_OK);
 }
 
 void deployment_stop(struct deployment *deployment)
@@ -38,15 +39,16 @@ void deployment_stop(struct deployment *deployment)
     rpc_runtime_free(deployment->runtime);
 }
 
-void deployment_create(struct deployment *deployment, unsigned int learners, unsigned int rounds)
+void deployment_create_with(struct deployment *deployment, unsigned int learners, unsigned int rounds,
+                            const char *more)
 {
     char yaml[512];
     struct error error = ERROR_INIT;
     snprintf(yaml, sizeof yaml,
              "name: test\nmodel: {layers: [dense: {units: 3}], loss: cross_entropy}\n"
              "training: {optimizer: {kind: sgd, learning_rate: 0.1}, batch_size: 4}\n"
-             "collaboration: {algorithm: fedavg, learners: %u, rounds: %u}\n",
-             learners, rounds);
+             "collaboration: {algorithm: fedavg, learners: %u, rounds: %u%s}\n",
+             learners, rounds, more);
     cohort_v1_CreateExperimentRequest request = cohort_v1_CreateExperimentRequest_init_zero;
     cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
     request.yaml = yaml;
@@ -55,6 +57,11 @@ void deployment_create(struct deployment *deployment, unsigned int learners, uns
                                    cohort_v1_CreateExperimentResponse_fields, &response, &error);
     cr_assert_eq(status, STATUS_OK, "%s", error.message);
     pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
+}
+
+void deployment_create(struct deployment *deployment, unsigned int learners, unsigned int rounds)
+{
+    deployment_create_with(deployment, learners, rounds, "");
 }
 
 struct job *deployment_job(struct deployment *deployment)

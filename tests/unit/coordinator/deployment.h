@@ -34,6 +34,9 @@ struct coordinator_options deployment_options(void);
 void deployment_stop(struct deployment *deployment);
 // Creates an experiment of `learners` learners whose model has MODEL_VALUES values.
 void deployment_create(struct deployment *deployment, unsigned int learners, unsigned int rounds);
+// `more`: further keys of the collaboration, as ", reducer: mean".
+void deployment_create_with(struct deployment *deployment, unsigned int learners, unsigned int rounds,
+                            const char *more);
 struct job *deployment_job(struct deployment *deployment); // the only one
 enum round_phase deployment_phase(struct deployment *deployment);
 

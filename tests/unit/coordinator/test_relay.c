@@ -32,18 +32,23 @@ static void start_relay(void)
     cr_assert_eq(rpc_channel_new(&behind.channel, deployment.runtime, address, &error), STATUS_OK);
 }
 
-static void start(unsigned int learners, unsigned int rounds)
+static void start_with(unsigned int learners, unsigned int rounds, const char *more)
 {
     deployment.options = deployment_options();
     if (!relay_options.lease_ms)
         relay_options = deployment_options();
     deployment_start(&deployment);
-    deployment_create(&deployment, learners, rounds);
+    deployment_create_with(&deployment, learners, rounds, more);
     start_relay();
     for (size_t i = 0; i < MODEL_VALUES; i++) {
         ones[i] = 1;
         threes[i] = 3;
     }
+}
+
+static void start(unsigned int learners, unsigned int rounds)
+{
+    start_with(learners, rounds, "");
 }
 
 static void stop(void)
@@ -259,4 +264,24 @@ Test(relay, the_end_of_a_relay_ends_what_goes_through_it)
     peer_release(&upload);
     peer_release(&a);
     peer_release(&b);
+}
+
+Test(relay, at_the_deadline_a_stalled_upload_holds_nobody_up)
+{
+    start_with(2, 1, ", participation: {minimum: 1, deadline: 1s}");
+    take_part_both();
+    expect_assignment(&a, 1);
+    expect_assignment(&b, 1);
+    submit(&upload, "a", 1, 1, ones);
+    peer_submit(&behind, &other, "b", 1, 1, 1);
+    cr_assert(peer_answer(&upload));
+    cr_assert(peer_wait_closed(&other, 10000));
+    peer_expect(&b, cohort_v1_AttendResponse_withdraw_tag);
+    peer_expect(&a, cohort_v1_AttendResponse_dismiss_tag);
+    expect_model(1, 1);
+    peer_release(&upload);
+    peer_release(&other);
+    peer_release(&a);
+    peer_release(&b);
+    stop();
 }
