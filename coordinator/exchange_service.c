@@ -363,8 +363,12 @@ static cohort_v1_Reason reason_of_fault(const struct error *fault)
         return cohort_v1_Reason_REASON_OUT_OF_RANGE;
     case STATUS_DATA_LOSS:
         return cohort_v1_Reason_REASON_DAMAGED;
-    default:
+    case STATUS_FAILED_PRECONDITION:
+        return cohort_v1_Reason_REASON_OVERSIZED_NORM;
+    case STATUS_INVALID_ARGUMENT:
         return cohort_v1_Reason_REASON_NOT_FINITE;
+    default: // memory or a disk that is full, or broken
+        return cohort_v1_Reason_REASON_TOO_LARGE;
     }
 }
 

@@ -1,37 +1,6 @@
-#include "coordinator/ingest.h"
 #include "base/memory.h"
-#include <pthread.h>
-#include <stdatomic.h>
+#include "coordinator/ingest_impl.h"
 #include <string.h>
-
-struct ingest {
-    atomic_uint references;
-    struct reduction *reduction;
-    size_t n_values;
-    bool gathers; // the reducer keeps summaries by itself, and can give each of them up
-    size_t buffer_bytes;
-    pthread_mutex_t lock; // guards what follows
-    pthread_cond_t idle;
-    uint64_t generation; // counts resets
-    unsigned int n_folding;
-    size_t buffered_bytes;
-};
-
-struct upload {
-    struct ingest *ingest;
-    uint64_t generation;
-    struct contribution from;
-    uint64_t received;    // bytes
-    uint32_t n_summaries; // of which it is the sum; 0: it is a summary itself
-    size_t whole_bytes, value_bytes;
-    struct coder coder;   // with `base` its summary's
-    struct version *base; // what the coder's reference lies in; NULL: it is not coded
-    void *held;           // [whole_bytes]; NULL: folded as it arrives
-    bool folded;          // something of it is in the reduction
-    bool finished;
-    uint8_t partial[8]; // the first bytes of a value that a run ended within
-    struct error fault;
-};
 
 enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t n_values,
                        const struct reduction_room *room, struct error *error)
@@ -47,6 +16,8 @@ enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t
     ingest->gathers = !((const struct reducer_kind *)reducer->kind)->streams;
     // Summaries without values, between peers, are counted all the same.
     enum status status = reduction_new(&ingest->reduction, reducer, n_values ? n_values : 1, room, error);
+    if (status == STATUS_OK)
+        status = rows_new(&ingest->waiting, n_values ? n_values : 1, 0, room->folder, error);
     if (status != STATUS_OK)
         ingest_unref(ingest);
     else
@@ -65,9 +36,15 @@ struct ingest *ingest_unref(struct ingest *ingest)
     if (!ingest || atomic_fetch_sub_explicit(&ingest->references, 1, memory_order_acq_rel) != 1)
         return NULL;
     reduction_free(ingest->reduction);
+    rows_free(ingest->waiting);
     pthread_cond_destroy(&ingest->idle);
     pthread_mutex_destroy(&ingest->lock);
     return memory_free(ingest);
+}
+
+void ingest_set_max_norm(struct ingest *ingest, double max_norm)
+{
+    ingest->max_norm = max_norm;
 }
 
 void ingest_reset(struct ingest *ingest, uint64_t weight_unit)
@@ -85,8 +62,7 @@ struct reduction *ingest_reduction(struct ingest *ingest)
     return ingest->reduction;
 }
 
-// Folding may start: the upload belongs to the reduction's present generation.
-static bool enter(struct upload *upload)
+bool upload_enter(struct upload *upload)
 {
     struct ingest *ingest = upload->ingest;
     pthread_mutex_lock(&ingest->lock);
@@ -96,8 +72,9 @@ static bool enter(struct upload *upload)
     return current;
 }
 
-static void leave(struct ingest *ingest)
+void upload_leave(struct upload *upload)
 {
+    struct ingest *ingest = upload->ingest;
     pthread_mutex_lock(&ingest->lock);
     if (--ingest->n_folding == 0)
         pthread_cond_broadcast(&ingest->idle);
@@ -131,6 +108,11 @@ static void hold(struct upload *upload)
         unreserve(upload->ingest, upload->whole_bytes);
 }
 
+bool upload_is_bounded(const struct upload *upload)
+{
+    return upload->ingest->max_norm > 0 && upload->n_summaries == 0;
+}
+
 static struct upload *begin(struct ingest *ingest, const struct contribution *from)
 {
     struct upload *upload = memory_zalloc(sizeof *upload);
@@ -155,8 +137,14 @@ static enum status begin_values(struct upload **ret, struct ingest *ingest, cons
     upload->whole_bytes = ingest->n_values * upload->value_bytes;
     if (!ingest->gathers)
         hold(upload);
-    *ret = upload;
-    return STATUS_OK;
+    enum status status = STATUS_OK;
+    if (!ingest->gathers && !upload->held && upload_is_bounded(upload))
+        status = rows_take(ingest->waiting, true, &upload->waiting, error);
+    if (status == STATUS_OK)
+        *ret = upload;
+    else
+        upload_free(upload);
+    return status;
 }
 
 enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
@@ -196,13 +184,21 @@ enum status upload_new_coded(struct upload **ret, struct ingest *ingest, const s
     return STATUS_OK;
 }
 
+void upload_around(struct upload *upload, struct version *version, size_t n)
+{
+    if (!upload_is_bounded(upload) || !version)
+        return;
+    upload->around = version_ref(version);
+    upload->n_around = n;
+}
+
 // What was folded of a broken upload is taken out of a reduction that can do so; true when it cannot.
 static bool take_out(struct upload *upload)
 {
-    if (!upload->folded || upload->finished || !enter(upload))
+    if (!upload->folded || upload->finished || !upload_enter(upload))
         return false;
     bool gone = reduction_forget(upload->ingest->reduction, &upload->from);
-    leave(upload->ingest);
+    upload_leave(upload);
     return !gone;
 }
 
@@ -214,6 +210,8 @@ bool upload_free(struct upload *upload)
     if (upload->held)
         unreserve(ingest, upload->whole_bytes);
     bool spoilt = take_out(upload);
+    rows_give(ingest->waiting, upload->waiting);
+    version_unref(upload->around);
     version_unref(upload->base);
     memory_free(upload->held);
     memory_free(upload);
@@ -223,10 +221,8 @@ bool upload_free(struct upload *upload)
 
 // ---- folding --------------------------------------------------------------------------------------------
 
-enum { TILE_BYTES = 16384 };
-
-static enum status fold_aligned(const struct upload *upload, size_t first, const void *values, size_t n,
-                                struct error *error)
+enum status upload_fold(const struct upload *upload, size_t first, const void *values, size_t n,
+                        struct error *error)
 {
     struct reduction *reduction = upload->ingest->reduction;
     return upload->n_summaries ? reduction_fold_sums(reduction, first, values, n, upload->n_summaries, error)
@@ -238,12 +234,12 @@ static enum status fold(struct upload *upload, size_t first, const uint8_t *run,
 {
     size_t value_bytes = upload->value_bytes, tile_values = TILE_BYTES / value_bytes;
     if ((uintptr_t)run % value_bytes == 0)
-        return fold_aligned(upload, first, run, n, error);
+        return upload_fold(upload, first, run, n, error);
     int64_t tile[TILE_BYTES / sizeof(int64_t)]; // received slices start anywhere
     for (size_t at = 0; at < n; at += tile_values) {
         size_t some = n - at < tile_values ? n - at : tile_values;
         memcpy(tile, run + at * value_bytes, some * value_bytes);
-        TRY(fold_aligned(upload, first + at, tile, some, error));
+        TRY(upload_fold(upload, first + at, tile, some, error));
         upload->folded = true;
     }
     return STATUS_OK;
@@ -251,12 +247,14 @@ static enum status fold(struct upload *upload, size_t first, const uint8_t *run,
 
 static enum status fold_whole_values(struct upload *upload, size_t first, const uint8_t *run, size_t n)
 {
-    if (n == 0 || !enter(upload)) // void since a reset: dropped
+    if (upload->waiting)
+        return rows_write(upload->ingest->waiting, upload->waiting, first, run, n, &upload->fault);
+    if (n == 0 || !upload_enter(upload)) // void since a reset: dropped
         return STATUS_OK;
     enum status status = fold(upload, first, run, n, &upload->fault);
     if (status == STATUS_OK)
         upload->folded = true;
-    leave(upload->ingest);
+    upload_leave(upload);
     return status;
 }
 
@@ -324,64 +322,4 @@ uint64_t upload_received(const struct upload *upload)
 const struct error *upload_fault(const struct upload *upload)
 {
     return &upload->fault;
-}
-
-// Takes back the tiles before `end`, where the reducer cannot forget a summary by itself.
-static void unfold_coded(struct upload *upload, size_t end)
-{
-    float tile[TILE_BYTES / sizeof(float)];
-    enum { TILE = ARRAY_SIZE(tile) };
-    for (size_t at = 0; at < end && !upload->ingest->gathers; at += TILE) {
-        size_t n = end - at < TILE ? end - at : TILE;
-        coder_decode(&upload->coder, upload->held, at, n, tile);
-        reduction_unfold(upload->ingest->reduction, at, tile, n, &upload->from);
-    }
-}
-
-static enum status fold_coded(struct upload *upload, struct error *error)
-{
-    float tile[TILE_BYTES / sizeof(float)];
-    enum { TILE = ARRAY_SIZE(tile) };
-    size_t n_values = upload->ingest->n_values;
-    TRY(coder_check(&upload->coder, upload->held, error));
-    for (size_t at = 0; at < n_values; at += TILE) {
-        size_t n = n_values - at < TILE ? n_values - at : TILE;
-        coder_decode(&upload->coder, upload->held, at, n, tile);
-        enum status status = fold_aligned(upload, at, tile, n, error);
-        if (status != STATUS_OK) {
-            unfold_coded(upload, at);
-            return status;
-        }
-        upload->folded = upload->ingest->gathers; // to be forgotten, should it go wrong
-    }
-    return STATUS_OK;
-}
-
-static enum status fold_held(struct upload *upload, struct error *error)
-{
-    if (upload->base)
-        return fold_coded(upload, error);
-    return upload->held ? fold_aligned(upload, 0, upload->held, upload->ingest->n_values, error) : STATUS_OK;
-}
-
-enum status upload_finish(struct upload *upload, struct error *error)
-{
-    struct ingest *ingest = upload->ingest;
-    size_t whole = upload->whole_bytes;
-    if (upload->received != whole)
-        return error_set(error, STATUS_DATA_LOSS, "only %llu of %zu bytes came; send the summary again",
-                         (unsigned long long)upload->received, whole);
-    if (!enter(upload))
-        return error_set(error, STATUS_ABORTED,
-                         "the round's collection was started over; send the summary again");
-    enum status status = fold_held(upload, error);
-    if (status == STATUS_OK) {
-        if (upload->n_summaries)
-            reduction_count_sums(ingest->reduction, upload->n_summaries, upload->from.weight);
-        else
-            reduction_count(ingest->reduction, &upload->from);
-        upload->finished = true;
-    }
-    leave(ingest);
-    return status;
 }

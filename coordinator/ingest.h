@@ -1,7 +1,8 @@
 // Summaries on their way from received chunks into the round's reduction. Small ones are held back until they
 // are whole, so that a broken upload leaves no trace; what does not fit into the buffer is folded as it
 // arrives, and a break then spoils the reduction. A reducer that gathers summaries has them as they arrive,
-// and a break leaves no trace there either.
+// and a break leaves no trace there either. Summaries of bounded norm are looked at before anything is
+// folded: what does not fit into the buffer waits in a file without a name.
 //
 // Thread-safe; no lock of the owner's is needed for ingest_take.
 #pragma once
@@ -23,6 +24,8 @@ enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t
 struct ingest *ingest_ref(struct ingest *ingest);
 struct ingest *ingest_unref(struct ingest *ingest);
 
+// From now on, summaries must lie within `max_norm` of what upload_around names; 0: anywhere.
+void ingest_set_max_norm(struct ingest *ingest, double max_norm);
 // Starts the reduction over; uploads begun before are void: what they still bring is dropped.
 void ingest_reset(struct ingest *ingest, uint64_t weight_unit);
 struct reduction *ingest_reduction(struct ingest *ingest);
@@ -40,6 +43,9 @@ enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const st
 // bytes do not fit into the buffer: to be tried again.
 enum status upload_new_coded(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                              const struct coder *coder, struct version *base_take, struct error *error);
+// What the ingest's max_norm is taken around: the first `n` values of `version` (kept by a reference), beyond
+// them zero, and zero without it. Before the first byte.
+void upload_around(struct upload *upload, struct version *version, size_t n);
 // Gives the upload up; true when parts of it are in the reduction, which is spoilt by that (unless reset
 // since).
 bool upload_free(struct upload *upload);
@@ -54,5 +60,6 @@ uint64_t upload_received(const struct upload *upload);
 const struct error *upload_fault(const struct upload *upload); // status OK: none
 
 // All bytes are there: folds what was held back and counts the weight. On failure nothing of it is in the
-// reduction, except as upload_free tells. ABORTED when the reduction was reset in the meantime.
+// reduction, except as upload_free tells. ABORTED when the reduction was reset in the meantime,
+// FAILED_PRECONDITION when the summary lies beyond max_norm.
 enum status upload_finish(struct upload *upload, struct error *error);

@@ -28,6 +28,10 @@ static enum status check_header(const struct job *job, const cohort_v1_SummaryHe
     if (!job->ingest)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_STATE),
                          "experiment '%s' collects no summaries now", job->id);
+    if (job->experiment.options.collaboration.max_norm > 0)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
+                         "a sum does not show how far its summaries lie from the model, which max_norm "
+                         "bounds; pass them on one by one");
     if (!reducer->sums)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
                          "reducer '%s' takes no partial sums; pass the summaries on one by one",

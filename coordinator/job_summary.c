@@ -153,6 +153,8 @@ enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *hea
         TRY(upload_new(&upload, job->ingest, &from, error));
     else
         TRY(upload_new_coded(&upload, job->ingest, &from, &coder, version_ref(job->current), error));
+    if (job->plan.around_model)
+        upload_around(upload, job->current, job->plan.n_values);
     fill_upload(job, header, slot, call, ret);
     ret->upload = upload;
     struct member *member = job->slots[slot].member;

@@ -175,6 +175,7 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
                                         .folder = job->coordinator->options->state_folder};
     TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer,
                    job_between_peers(job) ? 0 : plan_summary_values(&ret->plan), &room, error));
+    ingest_set_max_norm(ret->ingest, job->experiment.options.collaboration.max_norm);
     return load_test(job, ret, error);
 }
 

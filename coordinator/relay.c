@@ -15,7 +15,7 @@ static bool adds_up(const struct experiment *experiment)
 {
     const struct reducer_kind *reducer =
         (const struct reducer_kind *)(const void *)experiment->options.collaboration.reducer.kind;
-    return reducer->sums != NULL;
+    return reducer->sums != NULL && experiment->options.collaboration.max_norm == 0;
 }
 
 struct relay_job *relay_job_find(const struct relay *relay, const char *id)

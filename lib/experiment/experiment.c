@@ -180,6 +180,19 @@ static enum status check_peers(const struct collaboration_options *collaboration
     return STATUS_OK;
 }
 
+// Sums made on the way do not show how far each summary lies.
+static enum status check_max_norm(const struct collaboration_options *collaboration, struct error *error)
+{
+    const struct topology_kind *kind = (const struct topology_kind *)collaboration->topology.kind;
+    if (collaboration->max_norm == 0 || (kind->peers == PEERS_NONE && !kind->n_relays))
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_INVALID_ARGUMENT,
+        "topology '%s' adds summaries up where nobody holds them to max_norm; use topology star, "
+        "or max_norm 0",
+        kind->kind.name);
+}
+
 static enum status check_topology(const struct experiment *experiment, struct error *error)
 {
     const struct collaboration_options *collaboration = &experiment->options.collaboration;
@@ -192,6 +205,8 @@ static enum status check_topology(const struct experiment *experiment, struct er
         status = check_sums(experiment, error);
     if (status == STATUS_OK && kind->peers != PEERS_NONE)
         status = check_peers(collaboration, error);
+    if (status == STATUS_OK)
+        status = check_max_norm(collaboration, error);
     return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
 }
 

@@ -64,6 +64,13 @@ static const struct field collaboration_fields[] = {
      .offset = offsetof(struct collaboration_options, error_feedback),
      .fallback = "true",
      .help = "Learners add to each summary what the codec lost of those before; nothing to add with f32"},
+    {.name = "max_norm",
+     .type = FIELD_REAL,
+     .offset = offsetof(struct collaboration_options, max_norm),
+     .fallback = "0",
+     .max = 1e30,
+     .help = "The farthest that a summary may lie from the round's model, as a Euclidean distance over all "
+             "values, to be taken; of an update or a gradient, its norm; 0: no bound"},
     {.name = "rounds",
      .type = FIELD_INT,
      .offset = offsetof(struct collaboration_options, rounds),

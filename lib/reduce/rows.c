@@ -212,16 +212,12 @@ enum status rows_read(const struct rows *rows, const struct row *row, size_t off
 enum status rows_distance(const struct rows *rows, const struct row *row, const float *reference,
                           size_t n_reference, double *ret, struct error *error)
 {
-    enum { TILE = 4096 };
-    float tile[TILE];
-    static const float zeros[TILE];
+    float tile[DISTANCE_TILE];
     double sum = 0;
-    for (size_t at = 0, some; at < rows->n_values; at += some) {
-        some = rows->n_values - at < TILE ? rows->n_values - at : TILE;
-        if (at < n_reference && some > n_reference - at)
-            some = n_reference - at;
-        TRY(rows_read(rows, row, at, some, tile, error));
-        sum += squared_distance(tile, at < n_reference ? reference + at : zeros, some);
+    for (size_t at = 0; at < rows->n_values; at += DISTANCE_TILE) {
+        size_t n = rows->n_values - at < DISTANCE_TILE ? rows->n_values - at : DISTANCE_TILE;
+        TRY(rows_read(rows, row, at, n, tile, error));
+        sum += squared_distance_at(tile, at, n, reference, n_reference);
     }
     *ret = sqrt(sum);
     return STATUS_OK;

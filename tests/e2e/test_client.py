@@ -306,18 +306,27 @@ DAMAGE = [
 ]
 
 
+FAR = [("OVERSIZED_NORM", lambda model: [(0, (model + 1).tobytes())])]
+NOT_FINITE = [row for row in DAMAGE if row[0] == "NOT_FINITE"]
+
+
 def it_refuses_a_summary_by_its_content(world):
-    """Held back until whole (the default), and folded as it comes."""
+    """Held back until whole (the default), and folded as it comes; gathered; and of bounded norm."""
     for buffer in "64MiB", "0":
         coordinator, users = start(world, f"limits.buffer={buffer}")
-        for wanted, damage in DAMAGE:
-            experiment_id = create(world, users, collaboration={"learners": 1, "rounds": 1}, data={"test": None})
+        table = [({}, *row) for row in DAMAGE]
+        table += [({"max_norm": 3}, *row) for row in FAR + NOT_FINITE]
+        table += [({"reducer": "median"}, *row) for row in NOT_FINITE]
+        table += [({"reducer": "median", "max_norm": 3}, *row) for row in FAR + NOT_FINITE]
+        for options, wanted, damage in table:
+            options = {"learners": 1, "rounds": 1, **options}
+            experiment_id = create(world, users, collaboration=options, data={"test": None})
             eve = Attendance(world, coordinator, f"eve-{experiment_id}")
             eve.become_ready()
             assignment = eve.hear("assignment")
             model = eve.model(assignment)
             got = reason(eve.submit(eve.header(assignment, len(model)), *damage(model.copy())))
-            assert got == wanted, (buffer, wanted, got)
+            assert got == wanted, (buffer, options, wanted, got)
             events = users.WatchExperiment(experiment_id=experiment_id)
             rejected = [it.summary_rejected for it in events if it.WhichOneof("event") == "summary_rejected"]
             assert len(rejected) == 1 and rejected[0].message, rejected
@@ -346,6 +355,34 @@ def it_goes_on_with_the_others_when_one_summary_is_rejected(world):
     wait_for(users, experiment_id, lambda event: is_state(event, "COMPLETED"))
     _, stored = download(users, experiment_id)
     assert abs(numpy.frombuffer(stored[-good.nbytes :], "<f4") - good).max() < 1e-6
+
+
+def it_collects_on_when_a_summary_is_rejected_that_can_be_taken_out(world):
+    """Nobody else is asked again: the summaries wait until they are whole, or are gathered."""
+    coordinator, users = start(world, "limits.buffer=0")
+    for options, bad_by in ({"max_norm": 30}, 1000), ({"max_norm": 30}, numpy.nan), ({"reducer": "median"}, numpy.nan):
+        options |= {"learners": 3, "rounds": 1, "participation": {"minimum": 2}}
+        experiment_id = create(world, users, collaboration=options, data={"test": None})
+        names = [f"{name}-{experiment_id}" for name in ("ann", "eve", "bob")]
+        learners = [Attendance(world, coordinator, name) for name in names]
+        for learner in learners:
+            learner.become_ready()
+        tasks = [learner.hear("assignment") for learner in learners]
+        model = learners[0].model(tasks[0])
+        sent = model + 0.01, model + numpy.float32(bad_by), model + 0.02
+        answers = [
+            learner.submit(learner.header(task, len(model)), (0, values[:50].tobytes()), (200, values[50:].tobytes()))
+            for learner, task, values in zip(learners, tasks, sent)
+        ]
+        assert [answer.accepted for answer in answers] == [True, False, True], answers
+        wait_for(users, experiment_id, lambda event: is_state(event, "COMPLETED"))
+        ended = users.GetExperiment(experiment_id=experiment_id).experiment
+        assert ended.summaries_rejected == 1, ended
+        _, stored = download(users, experiment_id)
+        values = numpy.frombuffer(stored[-model.nbytes :], "<f4")
+        assert abs(values - (model + 0.015)).max() < 1e-6
+        for learner in learners:
+            learner.end()
 
 
 def it_turns_away_who_does_not_fit(world):

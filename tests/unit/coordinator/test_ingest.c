@@ -398,3 +398,70 @@ Test(ingest, what_a_reset_voided_is_not_gathered)
     assert_same(values, found);
     ingest_unref(ingest);
 }
+
+// ---- a bounded norm -------------------------------------------------------------------------------------
+
+static struct version *version_of(float value)
+{
+    struct version *version = NULL;
+    struct layout layout = {0};
+    cr_assert_eq(version_new(&version, &layout, N, N, NULL), STATUS_OK);
+    for (size_t i = 0; i < N; i++)
+        version->values[i] = value;
+    return version;
+}
+
+// N values that lie 3 each from the version's are 3 * sqrt(N) from it.
+static enum status submit_near(struct ingest *ingest, uint32_t source, struct version *version, float value,
+                               struct error *error)
+{
+    struct upload *upload = begin_of(ingest, source);
+    upload_around(upload, version, N - 7);
+    for (size_t i = 0; i < N; i++)
+        values[i] = i < N - 7 ? value : 0;
+    cr_assert(take_all(upload, values, 4099));
+    enum status status = upload_finish(upload, error);
+    cr_assert_not(upload_free(upload), "nothing is spoilt");
+    return status;
+}
+
+Test(ingest, summaries_too_far_away_are_refused_and_leave_nothing_behind)
+{
+    static const size_t buffers[] = {HELD, STREAMED};
+    struct version *version = version_of(10);
+    for (size_t i = 0; i < 4; i++) {
+        struct ingest *ingest = i < 2 ? open_ingest(buffers[i]) : open_gathering(buffers[i - 2]);
+        struct error error = ERROR_INIT;
+        ingest_set_max_norm(ingest, 2.5 * sqrt(N));
+        cr_assert_eq(submit_near(ingest, 1, version, 12, &error), STATUS_OK, "%s", error.message);
+        cr_assert_eq(submit_near(ingest, 2, version, 13, &error), STATUS_FAILED_PRECONDITION);
+        cr_assert(strstr(error.message, "max_norm, 250.087"), "%s", error.message);
+        cr_assert_eq(submit_near(ingest, 2, version, 7, &error), STATUS_FAILED_PRECONDITION);
+        cr_assert_eq(submit_near(ingest, 2, NULL, 3, &error), STATUS_FAILED_PRECONDITION);
+        cr_assert_eq(submit_near(ingest, 2, version, 9, &error), STATUS_OK, "%s", error.message);
+        finish_gathered(ingest, found);
+        cr_assert_eq(found[17], 10.5f);
+        cr_assert(version_unshared(version));
+        ingest_unref(ingest);
+    }
+    version_unref(version);
+}
+
+Test(ingest, a_summary_that_waited_and_is_out_of_range_is_taken_out_again)
+{
+    expect_of_three();
+    struct ingest *ingest = open_ingest(STREAMED);
+    struct error error = ERROR_INIT;
+    ingest_set_max_norm(ingest, 1e30);
+    for (uint32_t learner = 0; learner < 3; learner++)
+        submit(ingest, learner, 5 + learner, 4096);
+    draw(values, 9);
+    values[N - 1] = 1e20f;
+    struct upload *upload = begin(ingest, 7);
+    cr_assert(take_all(upload, values, 4096));
+    cr_assert_eq(upload_finish(upload, &error), STATUS_OUT_OF_RANGE);
+    cr_assert_not(upload_free(upload));
+    finish(ingest, found);
+    assert_same(expected, found);
+    ingest_unref(ingest);
+}

@@ -360,3 +360,14 @@ Test(experiment, a_reducer_is_refused_for_fewer_summaries_than_it_needs)
     refused(WHOLE, "collaboration.reducer={trimmed_mean: {trim: 0.5}}",
             "--set: trim '0.5' must be below 0.5");
 }
+
+Test(experiment, a_bound_on_norms_is_refused_where_sums_are_made_on_the_way)
+{
+    struct experiment experiment = taken(WHOLE, "collaboration.max_norm=10");
+    cr_assert_eq(experiment.options.collaboration.max_norm, 10);
+    experiment_release(&experiment);
+    cleanup_free char *tree = memory_format("%s  max_norm: 10\n", WHOLE);
+    refused(tree, "collaboration.topology=tree",
+            "--set: topology 'tree' adds summaries up where nobody holds");
+    refused(WHOLE, "collaboration.max_norm=-1", "--set: max_norm '-1' must be");
+}
