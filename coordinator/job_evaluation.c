@@ -140,6 +140,18 @@ static void ask(struct job *job, uint32_t slot)
     member_send(job->slots[slot].member, &message);
 }
 
+// Who of those that are here is asked: everyone; between peers, those who have the round's model, and of one
+// model on test data the first.
+static bool is_asked(const struct job *job, uint32_t slot)
+{
+    if (!job->slots[slot].member || round_slot(job->round, slot)->state != SLOT_READY)
+        return false;
+    if (!job_between_peers(job))
+        return true;
+    bool enough = job_peers_agree(job) && job->experiment.options.evaluation.holdout <= 0 && job->n_evaluating;
+    return job->slots[slot].holds_round == job->evaluating_round && !enough;
+}
+
 static void ask_learners(struct job *job)
 {
     const struct experiment_options *options = &job->experiment.options;
@@ -149,7 +161,7 @@ static void ask_learners(struct job *job)
                                                      (uint32_t)options->collaboration.rounds))
         return;
     for (uint32_t slot = 0; slot < job->n_slots; slot++)
-        if (job->slots[slot].member && round_slot(job->round, slot)->state == SLOT_READY)
+        if (is_asked(job, slot))
             ask(job, slot);
 }
 

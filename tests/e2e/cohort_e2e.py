@@ -126,13 +126,13 @@ def refused(code, call):
 class Attendance:
     """The control stream of a learner that this test plays."""
 
-    def __init__(self, world, coordinator, name, incarnation=1):
+    def __init__(self, world, coordinator, name, incarnation=1, **join):
         self.exchange = world.stub(coordinator, "exchange")
         self.name, self.incarnation = name, incarnation
         self.requests = queue.SimpleQueue()
         self.answers = self.exchange.Attend(iter(self.requests.get, None))
         world.stack.callback(self.end)
-        self.say(join={"learner": name, "incarnation": incarnation, "protocol_version": 1})
+        self.say(join={"learner": name, "incarnation": incarnation, "protocol_version": 1, **join})
 
     def say(self, **event):
         self.requests.put(message("AttendRequest", **event))
