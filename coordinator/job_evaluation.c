@@ -148,7 +148,8 @@ static bool is_asked(const struct job *job, uint32_t slot)
         return false;
     if (!job_between_peers(job))
         return true;
-    bool enough = job_peers_agree(job) && job->experiment.options.evaluation.holdout <= 0 && job->n_evaluating;
+    bool enough =
+        job_peers_agree(job) && job->experiment.options.evaluation.holdout <= 0 && job->n_evaluating;
     return job->slots[slot].holds_round == job->evaluating_round && !enough;
 }
 

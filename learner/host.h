@@ -60,17 +60,17 @@ struct learner {
     bool assigned, dismissed; // dismissed: the experiment is over; forgotten once idle
     atomic_ulong generation;  // counts assignments and withdrawals: work begun under an older one is dropped
     // Of the study's plan. In place, the first three are one.
-    float *shared;                    // [plan_shared_values] as fetched
-    float *parameters;                // [n_parameters] of its model
-    float *summary;                   // [plan_summary_values] of round `kept_round`
-    float *own;                       // [plan.n_own]
-    float *reference;                 // [n_values] the round's model, where a step in place needs it; or NULL
-    uint32_t held_round;              // of the model that `shared` holds as it was fetched, with
-    char held_sha256[65];             // its hash; empty: none
-    bool own_begun;                   // `own` holds something
-    uint8_t *encoded; // [n_encoded] the summary as its codec sends it; NULL: as it is
+    float *shared;        // [plan_shared_values] as fetched
+    float *parameters;    // [n_parameters] of its model
+    float *summary;       // [plan_summary_values] of round `kept_round`
+    float *own;           // [plan.n_own]
+    float *reference;     // [n_values] the round's model, where a step in place needs it; or NULL
+    uint32_t held_round;  // of the model that `shared` holds as it was fetched, with
+    char held_sha256[65]; // its hash; empty: none
+    bool own_begun;       // `own` holds something
+    uint8_t *encoded;     // [n_encoded] the summary as its codec sends it; NULL: as it is
     size_t n_encoded;
-    float *residual; // [plan_summary_values] what the codec has lost of all summaries
+    float *residual;                  // [plan_summary_values] what the codec has lost of all summaries
     uint32_t round;                   // that `parameters` belong to; 0: none
     uint32_t kept_round;              // 0: no summary is kept
     char model_sha256[65];            // of the model that `parameters` were trained from

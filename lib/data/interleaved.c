@@ -25,10 +25,11 @@ static enum status share(const void *options, size_t n_samples, const uint32_t *
     size_t given = (size_t)((const struct interleaved_options *)options)->period;
     size_t period = given ? given : n_learners;
     if (period < n_learners || period > n_samples)
-        return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "period '%zu' must be from %zu, the number of learners, to %zu, that of samples: each "
-                         "learner needs a source of its own",
-                         period, n_learners, n_samples);
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "period '%zu' must be from %zu, the number of learners, to %zu, that of samples: each "
+            "learner needs a source of its own",
+            period, n_learners, n_samples);
     cleanup_free uint32_t *order = memory_array(period, sizeof *order);
     if (!order)
         return error_no_memory(error, period * sizeof *order);
