@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "cli/data.h"
 #include "cli/experiment_file.h"
-#include "data/partition.h"
+#include "data/probe.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -55,9 +55,8 @@ static enum status share_out(const struct experiment *experiment, struct error *
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "the experiment names no data to share out; add data: {format: ..., train: ...}");
     TRY(source_open(&source, &options->data.format, &options->data.train, NULL, error));
-    enum status status =
-        partition_new(&partition, &options->data.partition, source, (size_t)options->collaboration.learners,
-                      (uint64_t)options->seed, error);
+    enum status status = probe_partition(&options->data, source, (size_t)options->collaboration.learners,
+                                         (uint64_t)options->seed, &partition, error);
     if (status == STATUS_OK)
         status = print_partition(&partition, source, error);
     partition_release(&partition);

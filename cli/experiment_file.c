@@ -1,6 +1,6 @@
 #include "cli/experiment_file.h"
 #include "base/memory.h"
-#include "data/partition.h"
+#include "data/probe.h"
 #include "store/safetensors.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -57,19 +57,30 @@ static enum status check_weights(const struct experiment *experiment, const stru
     return STATUS_OK;
 }
 
+static enum status check_variant(const struct experiment *experiment, size_t variant,
+                                 const struct source_info *info, struct bytes *ret, struct error *error)
+{
+    struct model *model = NULL;
+    TRY(experiment_variant(experiment, variant, &info->sample, info->n_outputs, info->target_type, &model,
+                           error));
+    enum status status = check_weights(experiment, model, error);
+    if (variant > 0)
+        bytes_format(ret, "variant %zu:\n", variant);
+    model_describe(model, ret);
+    model_free(model);
+    return status;
+}
+
 static enum status check_model(const struct experiment *experiment, const struct source_info *info,
                                struct bytes *ret, struct error *error)
 {
     char shape[128];
-    struct model *model = NULL;
-    TRY(experiment_model(experiment, &info->sample, info->n_outputs, info->target_type, &model, error));
-    enum status status = check_weights(experiment, model, error);
     shape_format(&info->sample, shape, sizeof shape);
     bytes_format(ret, "%zu training samples of shape %s, %zu %s\n", info->n_samples, shape, info->n_outputs,
                  info->target_type == TARGET_CLASS ? "classes" : "values to predict");
-    model_describe(model, ret);
-    model_free(model);
-    return status;
+    for (size_t i = 0; i < experiment_n_variants(experiment); i++)
+        TRY(check_variant(experiment, i, info, ret, error));
+    return STATUS_OK;
 }
 
 static enum status check_partition(const struct experiment *experiment, struct source *source,
@@ -77,9 +88,8 @@ static enum status check_partition(const struct experiment *experiment, struct s
 {
     const struct experiment_options *options = &experiment->options;
     struct partition partition = {0};
-    enum status status =
-        partition_new(&partition, &options->data.partition, source, (size_t)options->collaboration.learners,
-                      (uint64_t)options->seed, error);
+    enum status status = probe_partition(&options->data, source, (size_t)options->collaboration.learners,
+                                         (uint64_t)options->seed, &partition, error);
     if (status != STATUS_OK)
         return error_point(error, experiment_mark(experiment, "collaboration.learners"), status);
     partition_release(&partition);
@@ -97,6 +107,19 @@ static enum status check_samples(struct source *source, struct error *error)
     if (info->n_samples > READ_VALUES_MAX / shape_size(&info->sample))
         return STATUS_OK;
     TRY(source_read(source, NULL, 0, &dataset, error));
+    dataset_release(&dataset);
+    return STATUS_OK;
+}
+
+static enum status check_probe(const struct experiment *experiment, struct source *train, struct error *error)
+{
+    struct dataset dataset;
+    const struct experiment_options *options = &experiment->options;
+    if (!options->data.has_probe)
+        return STATUS_OK;
+    enum status status = probe_read(&options->data, train, (uint64_t)options->seed, &dataset, error);
+    if (status != STATUS_OK)
+        return error_point(error, experiment_mark(experiment, "data.probe"), status);
     dataset_release(&dataset);
     return STATUS_OK;
 }
@@ -133,6 +156,8 @@ enum status experiment_file_check(const struct experiment *experiment, struct by
         return error_point(error, experiment_mark(experiment, "data.train"), status);
     }
     status = check_test(experiment, train, error);
+    if (status == STATUS_OK)
+        status = check_probe(experiment, train, error);
     if (status == STATUS_OK)
         status = check_partition(experiment, train, error);
     if (status == STATUS_OK)

@@ -323,7 +323,9 @@ void job_enrol(struct job *job, uint32_t slot, struct member *member)
 static bool same_data(const cohort_v1_DataSignature *a, const cohort_v1_DataSignature *b)
 {
     return a->sample_shape_count == b->sample_shape_count && a->target_values == b->target_values &&
-           a->n_outputs == b->n_outputs &&
+           a->n_outputs == b->n_outputs && a->n_probe == b->n_probe &&
+           a->probe_sha256.size == b->probe_sha256.size &&
+           memcmp(a->probe_sha256.bytes, b->probe_sha256.bytes, a->probe_sha256.size) == 0 &&
            memcmp(a->sample_shape, b->sample_shape, a->sample_shape_count * sizeof a->sample_shape[0]) == 0;
 }
 
@@ -334,8 +336,14 @@ static void format_data(const cohort_v1_DataSignature *data, char *ret, size_t b
         shape.extents[i] = data->sample_shape[i];
     char text[128];
     shape_format(&shape, text, sizeof text);
-    snprintf(ret, bytes, "samples %s with %llu %s", text, (unsigned long long)data->n_outputs,
-             data->target_values ? "target values" : "classes");
+    char probe[SHA256_HEX_BYTES] = "", shown[64] = "";
+    if (data->probe_sha256.size == SHA256_BYTES)
+        sha256_hex(data->probe_sha256.bytes, probe);
+    if (data->n_probe)
+        snprintf(shown, sizeof shown, " and %llu probe samples %.8s", (unsigned long long)data->n_probe,
+                 probe);
+    snprintf(ret, bytes, "samples %s with %llu %s%s", text, (unsigned long long)data->n_outputs,
+             data->target_values ? "target values" : "classes", shown);
 }
 
 enum status job_ready(struct job *job, struct member *member, const cohort_v1_DataSignature *data,

@@ -88,6 +88,7 @@ static struct algorithm_setting setting_of(const struct job *job, const struct m
         .seed = (uint64_t)options->seed,
         .n_learners = (uint32_t)options->collaboration.learners,
         .rounds = (uint32_t)options->collaboration.rounds,
+        .n_probe = (size_t)job->data.n_probe,
     };
 }
 

@@ -7,7 +7,8 @@ static struct coder coder_of(const struct learner *learner, uint32_t round)
 {
     const struct study *study = learner->study;
     const struct experiment_options *options = &study->experiment.options;
-    return experiment_coder(options, &study->plan, study->model, learner->index, round, learner->shared);
+    return experiment_coder(options, &study->plan, study->variants[0].model, learner->index, round,
+                            learner->shared);
 }
 
 bool learner_is_in_place(const struct learner *learner)

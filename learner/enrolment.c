@@ -15,11 +15,16 @@ static void answer_ready(struct learner *learner)
     ready->has_data = true;
     ready->data.n_samples = learner->part.n_samples;
     ready->data.target_values = learner->samples.dataset.target_type == TARGET_VALUES;
-    ready->data.n_outputs = ready->data.target_values ? model_n_outputs(learner->study->model)
-                                                      : model_n_classes(learner->study->model);
+    ready->data.n_outputs = ready->data.target_values ? model_n_outputs(learner->variant->model)
+                                                      : model_n_classes(learner->variant->model);
     ready->data.sample_shape_count = (pb_size_t)learner->samples.dataset.sample.rank;
     for (pb_size_t i = 0; i < ready->data.sample_shape_count; i++)
         ready->data.sample_shape[i] = learner->samples.dataset.sample.extents[i];
+    if (learner->study->has_probe) {
+        ready->data.n_probe = learner->study->probe.n_samples;
+        ready->data.probe_sha256.size = SHA256_BYTES;
+        memcpy(ready->data.probe_sha256.bytes, learner->study->probe_sha256, SHA256_BYTES);
+    }
     learner_send(learner, &request);
 }
 
@@ -48,6 +53,7 @@ void learner_leave_study(struct learner *learner)
     if (learner->study)
         study_close(learner->study);
     learner->study = NULL;
+    learner->variant = NULL;
 }
 
 // ---- loading, in the pool -------------------------------------------------------------------------------
@@ -56,16 +62,21 @@ static enum status load(struct learner *learner, struct error *error)
 {
     struct host *host = learner->host;
     struct samples *samples = &learner->samples;
-    const struct samples_wanted wanted = {.host = host->options,
-                                          .experiment = &learner->study->experiment.options,
-                                          .index = learner->index,
-                                          .n_learners = learner->n_learners};
+    struct study *study = learner->study;
+    struct samples_wanted wanted = {.host = host->options,
+                                    .experiment = &study->experiment.options,
+                                    .index = learner->index,
+                                    .n_learners = learner->n_learners};
+    pthread_mutex_lock(&host->lock);
+    wanted.probe = study_algorithm(study)->needs_probe && !study->has_probe; // nobody here has read it yet
+    pthread_mutex_unlock(&host->lock);
     TRY(samples_load(samples, &wanted, error));
     TRY(pretence_load(&learner->pretence, &wanted, error));
     pthread_mutex_lock(&host->lock);
+    study_set_probe(study, &samples->probe);
     learner->part = samples->training;
-    enum status status = study_bind(learner->study, &samples->dataset.sample, samples->dataset.n_outputs,
-                                    samples->dataset.target_type, error);
+    enum status status = study_bind(study, &samples->dataset.sample, samples->dataset.n_outputs,
+                                    samples->dataset.target_type, learner->index, &learner->variant, error);
     pthread_mutex_unlock(&host->lock);
     return status;
 }

@@ -39,8 +39,8 @@ static enum status find_parameters(struct learner *learner, const float **ret, f
                                    struct error *error)
 {
     const struct algorithm_kind *algorithm = study_algorithm(learner->study);
-    const struct algorithm_plan *plan = &learner->study->plan;
-    size_t n = model_layout(learner->study->model)->n_parameters;
+    const struct algorithm_plan *plan = &learner->variant->plan;
+    size_t n = model_layout(learner->variant->model)->n_parameters;
     const float *shared =
         learner_between_peers(learner) ? peer_round_model(learner, UINT32_MAX) : learner->shared;
     if (!shared)
@@ -65,8 +65,8 @@ static enum status evaluate_held_out(const struct learner *learner, struct works
     struct evaluation evaluation;
     if (learner->samples.held_out.n_samples == 0)
         return STATUS_OK;
-    TRY(evaluate(learner->study->model, workspace, BATCH, parameters, &learner->samples.held_out, &evaluation,
-                 error));
+    TRY(evaluate(learner->variant->model, workspace, BATCH, parameters, &learner->samples.held_out,
+                 &evaluation, error));
     ret->n_samples = evaluation.n_samples;
     add_metric(ret, "local_loss", evaluation.loss);
     add_metric(ret, "local_accuracy", evaluation.accuracy);
@@ -82,7 +82,7 @@ static enum status evaluate_test(struct learner *learner, struct workspace *work
         return STATUS_OK;
     TRY(study_test_data(learner->study, &test, error));
     const struct part part = {.dataset = test, .n_samples = test->n_samples};
-    TRY(evaluate(learner->study->model, workspace, BATCH, parameters, &part, &evaluation, error));
+    TRY(evaluate(learner->variant->model, workspace, BATCH, parameters, &part, &evaluation, error));
     add_metric(ret, "test_loss", evaluation.loss);
     add_metric(ret, "test_accuracy", evaluation.accuracy);
     return STATUS_OK;
@@ -94,7 +94,7 @@ static enum status evaluate_all(struct learner *learner, cohort_v1_Evaluated *re
     cleanup_free float *own = NULL;
     const float *parameters = NULL;
     TRY(find_parameters(learner, &parameters, &own, error));
-    TRY(workspace_new(&workspace, learner->study->model, BATCH, false, error));
+    TRY(workspace_new(&workspace, learner->variant->model, BATCH, false, error));
     enum status status = evaluate_held_out(learner, workspace, parameters, ret, error);
     if (status == STATUS_OK)
         status = evaluate_test(learner, workspace, parameters, ret, error);

@@ -50,6 +50,7 @@ struct learner {
     uint32_t enrol_index, enrol_learners;
     uint32_t index, n_learners; // in the study
     struct study *study;        // NULL: none
+    struct variant *variant;    // of the study, once loaded
     struct samples samples;
     struct part part;         // of the samples, to train on
     struct pretence pretence; // with others, under the experiment's simulation

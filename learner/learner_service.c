@@ -39,7 +39,7 @@ static void describe(const struct learner *learner, cohort_v1_LearnerStatus *ret
     ret->n_samples = learner->part.n_samples;
     if (learner->study) {
         snprintf(ret->experiment_id, sizeof ret->experiment_id, "%s", learner->study->id);
-        ret->model_parameters = learner->study->model ? model_layout(learner->study->model)->n_parameters : 0;
+        ret->model_parameters = learner->variant ? model_layout(learner->variant->model)->n_parameters : 0;
     }
 }
 
@@ -74,7 +74,7 @@ static enum status predict(const struct serving *serving, struct workspace *work
                            struct error *error)
 {
     const struct learner *learner = serving->learner;
-    const struct model *model = learner->study->model;
+    const struct model *model = learner->variant->model;
     const cohort_v1_PredictRequest *request = serving->predict;
     size_t width = shape_size(model_input(model)), n_outputs = model_n_outputs(model);
     cohort_v1_PredictResponse response = {.n_outputs = (uint32_t)n_outputs, .round = learner->round};
@@ -114,7 +114,7 @@ static enum status evaluate_own(const struct serving *serving, struct workspace 
     const struct learner *learner = serving->learner;
     struct evaluation evaluation;
     cohort_v1_EvaluateResponse response = cohort_v1_EvaluateResponse_init_zero;
-    TRY(evaluate(learner->study->model, workspace, batch, learner->parameters, &learner->part, &evaluation,
+    TRY(evaluate(learner->variant->model, workspace, batch, learner->parameters, &learner->part, &evaluation,
                  error));
     response.round = learner->round;
     response.n_samples = evaluation.n_samples;
@@ -132,7 +132,7 @@ static void run_serving(struct pool_job *job)
     struct workspace *workspace = NULL;
     struct error error = ERROR_INIT;
     enum { BATCH = 64 };
-    enum status status = workspace_new(&workspace, learner->study->model, BATCH, false, &error);
+    enum status status = workspace_new(&workspace, learner->variant->model, BATCH, false, &error);
     if (status == STATUS_OK)
         status = serving->predict ? predict(serving, workspace, BATCH, &error)
                                   : evaluate_own(serving, workspace, BATCH, &error);

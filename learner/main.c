@@ -45,10 +45,22 @@ static enum status offer_service(struct service *service, struct error *error)
     return STATUS_OK;
 }
 
+// Probe samples drawn from a learner's own data would be nobody else's.
+static enum status check_data(const struct data_options *data, struct error *error)
+{
+    TRY(data_check(data, error));
+    if (!data->has_probe || data->probe.samples == 0)
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_INVALID_ARGUMENT,
+        "data.probe.samples is for learners that share one dataset; name a file that all learners "
+        "have with data.probe.features");
+}
+
 static enum status start(struct service *service, struct error *error)
 {
     if (service->options.has_data)
-        TRY(data_check(&service->options.data, error));
+        TRY(check_data(&service->options.data, error));
     TRY(rpc_runtime_new(&service->runtime, 1, error));
     rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
     TRY(host_new(&service->host, &service->options, service->runtime, error));

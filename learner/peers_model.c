@@ -184,7 +184,7 @@ static struct learner *find(struct host *host, const char *name)
 static enum status write_header(struct model_call *it, struct error *error)
 {
     struct layout layout = {0};
-    TRY(plan_layout(&it->learner->study->plan, it->learner->study->model, &layout, error));
+    TRY(plan_layout(&it->learner->study->plan, it->learner->variant->model, &layout, error));
     enum status status = safetensors_header(&layout, &it->header, error);
     layout_release(&layout);
     return status;

@@ -172,7 +172,7 @@ void peer_round_caught_up(struct learner *learner)
 static enum status initial_weights(struct learner *learner, float *values, struct error *error)
 {
     const struct experiment_options *options = &learner->study->experiment.options;
-    const struct model *model = learner->study->model;
+    const struct model *model = learner->variant->model;
     const struct topology_kind *topology = topology_of(learner);
     bool own = topology->own_start && topology->own_start(topology_options(learner));
     uint64_t seed = (uint64_t)options->seed;
@@ -198,22 +198,24 @@ static enum status begin_kept(struct learner *learner, struct error *error)
     const struct experiment_options *options = &learner->study->experiment.options;
     const struct algorithm_kind *algorithm = study_algorithm(learner->study);
     const struct algorithm_plan *plan = &learner->study->plan;
-    size_t n_parameters = model_layout(learner->study->model)->n_parameters;
+    size_t n_parameters = model_layout(learner->variant->model)->n_parameters;
     float *kept = learner->peer.kept;
     cleanup_free float *all = plan->shares == SHARES_PREFIX ? memory_floats(n_parameters) : NULL;
     if (plan->shares == SHARES_PREFIX && !all)
         return error_no_memory(error, n_parameters * sizeof *all);
     memset(kept, 0, plan_kept_values(plan) * sizeof *kept);
-    TRY(initial_weights(learner, all ? all : kept, error));
+    if (plan->shares != SHARES_VALUES)
+        TRY(initial_weights(learner, all ? all : kept, error));
     if (all)
         memcpy(kept, all, plan->n_values * sizeof *kept);
     const struct algorithm_setting setting = {
         .options = options->collaboration.algorithm.options,
         .training = &options->training,
-        .model = learner->study->model,
+        .model = learner->variant->model,
         .seed = (uint64_t)options->seed,
         .n_learners = (uint32_t)options->collaboration.learners,
         .rounds = (uint32_t)options->collaboration.rounds,
+        .n_probe = learner->study->has_probe ? learner->study->probe.n_samples : 0,
     };
     if (algorithm->begin)
         algorithm->begin(&setting, plan, kept);
@@ -331,7 +333,7 @@ static enum status conclude(struct learner *learner, char ret_sha256[65], struct
     uint8_t sha256[SHA256_BYTES];
     struct layout layout = {0};
     reupdate(learner);
-    TRY(plan_layout(&learner->study->plan, learner->study->model, &layout, error));
+    TRY(plan_layout(&learner->study->plan, learner->variant->model, &layout, error));
     enum status status = safetensors_sha256(&layout, learner->peer.next, sha256, error);
     layout_release(&layout);
     sha256_hex(sha256, ret_sha256);

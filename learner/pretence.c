@@ -33,6 +33,7 @@ enum status pretence_load(struct pretence *ret, const struct samples_wanted *wan
     for (uint32_t i = 0; status == STATUS_OK && i < wanted->n_learners; i++) {
         struct samples_wanted theirs = *wanted;
         theirs.index = i;
+        theirs.probe = false;
         if (!chosen_has(attackers, i, wanted->n_learners))
             continue;
         struct colluder *colluder = &ret->colluders[ret->n_colluders++];

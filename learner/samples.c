@@ -1,13 +1,13 @@
 #include "learner/samples.h"
 #include "base/memory.h"
-#include "data/partition.h"
+#include "data/probe.h"
 
 static enum status read_share(const struct samples_wanted *wanted, struct source *source, struct dataset *ret,
                               struct error *error)
 {
     struct partition partition = {0};
-    TRY(partition_new(&partition, &wanted->experiment->data.partition, source, wanted->n_learners,
-                      (uint64_t)wanted->experiment->seed, error));
+    TRY(probe_partition(&wanted->experiment->data, source, wanted->n_learners,
+                        (uint64_t)wanted->experiment->seed, &partition, error));
     size_t first = partition.offsets[wanted->index];
     enum status status =
         source_read(source, partition.rows + first, partition.offsets[wanted->index + 1] - first, ret, error);
@@ -15,7 +15,19 @@ static enum status read_share(const struct samples_wanted *wanted, struct source
     return status;
 }
 
-static enum status read_data(const struct samples_wanted *wanted, struct dataset *ret, struct error *error)
+static enum status read_probe(const struct samples_wanted *wanted, const struct data_options *data,
+                              struct source *source, struct dataset *ret, struct error *error)
+{
+    if (!wanted->probe)
+        return STATUS_OK;
+    if (!data->has_probe)
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "the experiment compares predictions on shared samples, and this learner has none; "
+                         "name their file as data.probe.features in its configuration");
+    return probe_read(data, source, (uint64_t)wanted->experiment->seed, ret, error);
+}
+
+static enum status read_data(const struct samples_wanted *wanted, struct samples *ret, struct error *error)
 {
     const struct learner_options *own = wanted->host;
     const struct data_options *data = own->has_data ? &own->data : &wanted->experiment->data;
@@ -26,8 +38,10 @@ static enum status read_data(const struct samples_wanted *wanted, struct dataset
     if (!own->has_data && !wanted->experiment->has_data)
         return error_set(error, STATUS_FAILED_PRECONDITION, "the experiment names no data; add 'data' to it");
     TRY(source_open(&source, &data->format, &data->train, NULL, error));
-    enum status status =
-        own->has_data ? source_read(source, NULL, 0, ret, error) : read_share(wanted, source, ret, error);
+    enum status status = own->has_data ? source_read(source, NULL, 0, &ret->dataset, error)
+                                       : read_share(wanted, source, &ret->dataset, error);
+    if (status == STATUS_OK)
+        status = read_probe(wanted, data, source, &ret->probe, error);
     source_close(source);
     return status;
 }
@@ -72,8 +86,9 @@ enum status samples_load(struct samples *ret, const struct samples_wanted *wante
         return error_set(error, STATUS_INVALID_ARGUMENT, "number %u of %u learners", wanted->index,
                          wanted->n_learners);
     TRY(check_simulation(wanted, error));
-    TRY(read_data(wanted, &ret->dataset, error));
-    enum status status = split(wanted, ret, error);
+    enum status status = read_data(wanted, ret, error);
+    if (status == STATUS_OK)
+        status = split(wanted, ret, error);
     if (status != STATUS_OK)
         samples_release(ret);
     return status;
@@ -82,6 +97,7 @@ enum status samples_load(struct samples *ret, const struct samples_wanted *wante
 void samples_release(struct samples *samples)
 {
     dataset_release(&samples->dataset);
+    dataset_release(&samples->probe);
     memory_free(samples->rows);
     *samples = (struct samples){0};
 }

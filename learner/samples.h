@@ -9,6 +9,7 @@ struct samples {
     struct dataset dataset;
     uint32_t *rows;                 // [dataset.n_samples]: those to train on, then those held out
     struct part training, held_out; // of `dataset` and `rows`, which stay in place
+    struct dataset probe;           // when wanted, for whoever takes it
 };
 
 // Whose samples, and where they come from.
@@ -16,6 +17,7 @@ struct samples_wanted {
     const struct learner_options *host;
     const struct experiment_options *experiment;
     uint32_t index, n_learners;
+    bool probe; // the samples that all learners share, too
 };
 
 // Reads them, holds some out and spoils labels as the experiment's simulation has it. `ret` is released on

@@ -27,9 +27,10 @@ struct learner_step learner_step_of(const struct learner *learner, uint32_t roun
     return (struct learner_step){
         .options = options->collaboration.algorithm.options,
         .training = &options->training,
-        .plan = &learner->study->plan,
-        .model = learner->study->model,
+        .plan = &learner->variant->plan,
+        .model = learner->variant->model,
         .part = &learner->part,
+        .probe = learner->study->has_probe ? &learner->study->probe : NULL,
         .seed = (uint64_t)options->seed,
         .learner = learner->index,
         .n_learners = learner->n_learners,
@@ -101,12 +102,12 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
     step.stop = is_void;
     step.user = watch;
     if (!algorithm->trains_nothing)
-        TRY(study_take_trainer(learner->study, &step.trainer, error));
+        TRY(study_take_trainer(learner->study, learner->variant, &step.trainer, error));
     if (learner->reference)
         memcpy(learner->reference, learner->shared, step.plan->n_values * sizeof(float));
     enum status status = pretended_learn(learner, &step, reference_of(learner), &result, error);
     if (step.trainer)
-        study_give_trainer(learner->study, step.trainer);
+        study_give_trainer(learner->study, learner->variant, step.trainer);
     if (status == STATUS_OK)
         status = learner_encode(learner, assignment->round, error);
     learner->result.train_seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
@@ -180,8 +181,7 @@ void learner_free_vectors(struct learner *learner)
 
 bool learner_allocate_vectors(struct learner *learner)
 {
-    const struct study *study = learner->study;
-    const struct algorithm_plan *plan = &study->plan;
+    const struct algorithm_plan *plan = &learner->variant->plan;
     if (!learner->shared)
         learner->shared = memory_floats(plan_shared_values(plan));
     if (!learner->own && plan->n_own)
@@ -194,7 +194,7 @@ bool learner_allocate_vectors(struct learner *learner)
         return learner->shared && (learner->own || !plan->n_own) && (learner->reference || !wanted);
     }
     if (!learner->parameters)
-        learner->parameters = memory_floats(model_layout(study->model)->n_parameters);
+        learner->parameters = memory_floats(model_layout(learner->variant->model)->n_parameters);
     if (!learner->summary)
         learner->summary = plan->in_place ? learner->parameters : memory_floats(plan_summary_values(plan));
     return learner->shared && learner->parameters && learner->summary && (learner->own || !plan->n_own);

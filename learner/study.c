@@ -38,6 +38,17 @@ enum status study_open(struct host *host, const char *id, const char *yaml, stru
     return STATUS_OK;
 }
 
+static void release_variants(struct study *study)
+{
+    for (size_t i = 0; study->variants && i < study->n_variants; i++) {
+        struct variant *variant = &study->variants[i];
+        while (variant->n_trainers)
+            trainer_free(variant->trainers[--variant->n_trainers]);
+        model_free(variant->model);
+    }
+    study->variants = memory_free(study->variants);
+}
+
 void study_close(struct study *study)
 {
     if (--study->n_users || study->fetch) // a fetch under way closes it at its end
@@ -46,11 +57,10 @@ void study_close(struct study *study)
     while (*link != study)
         link = &(*link)->next;
     *link = study->next;
-    while (study->n_trainers)
-        trainer_free(study->trainers[--study->n_trainers]);
+    release_variants(study);
+    dataset_release(&study->probe_data);
     memory_free(study->values);
     dataset_release(&study->test);
-    model_free(study->model);
     experiment_release(&study->experiment);
     memory_free(study->yaml);
     memory_free(study);
@@ -62,35 +72,75 @@ const struct algorithm_kind *study_algorithm(const struct study *study)
         study->experiment.options.collaboration.algorithm.kind;
 }
 
-enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
-                       enum target_type targets, struct error *error)
+static enum status same_shape(const struct study *study, const struct shape *sample, struct error *error)
 {
-    if (study->model) {
-        if (shape_equal(model_input(study->model), sample))
-            return STATUS_OK;
-        char here[128], there[128];
-        shape_format(sample, here, sizeof here);
-        shape_format(model_input(study->model), there, sizeof there);
-        return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "samples are shaped %s, those of other learners in this process %s", here, there);
-    }
+    const struct shape *others = model_input(study->variants[0].model);
+    char here[128], there[128];
+    if (shape_equal(others, sample))
+        return STATUS_OK;
+    shape_format(sample, here, sizeof here);
+    shape_format(others, there, sizeof there);
+    return error_set(error, STATUS_INVALID_ARGUMENT,
+                     "samples are shaped %s, those of other learners in this process %s", here, there);
+}
+
+static enum status make_variant(const struct study *study, size_t number, const struct shape *sample,
+                                size_t n_outputs, enum target_type targets, struct variant *ret,
+                                struct error *error)
+{
     const struct experiment_options *options = &study->experiment.options;
-    struct model *model = NULL;
-    TRY(experiment_model(&study->experiment, sample, n_outputs, targets, &model, error));
+    TRY(experiment_variant(&study->experiment, number, sample, n_outputs, targets, &ret->model, error));
     const struct algorithm_setting setting = {
         .options = options->collaboration.algorithm.options,
         .training = &options->training,
-        .model = model,
+        .model = ret->model,
         .seed = (uint64_t)options->seed,
         .n_learners = (uint32_t)options->collaboration.learners,
         .rounds = (uint32_t)options->collaboration.rounds,
+        .n_probe = study->has_probe ? study->probe.n_samples : 0,
     };
-    enum status status = algorithm_plan(study_algorithm(study), &setting, &study->plan, error);
+    return algorithm_plan(study_algorithm(study), &setting, &ret->plan, error);
+}
+
+static enum status make_variants(struct study *study, const struct shape *sample, size_t n_outputs,
+                                 enum target_type targets, struct error *error)
+{
+    enum status status = STATUS_OK;
+    study->n_variants = experiment_n_variants(&study->experiment);
+    study->variants = memory_array(study->n_variants, sizeof *study->variants);
+    if (!study->variants)
+        return error_no_memory(error, study->n_variants * sizeof *study->variants);
+    for (size_t i = 0; i < study->n_variants && status == STATUS_OK; i++)
+        status = make_variant(study, i, sample, n_outputs, targets, &study->variants[i], error);
     if (status == STATUS_OK)
-        study->model = model;
+        study->plan = study->variants[0].plan;
     else
-        model_free(model);
+        release_variants(study);
     return status;
+}
+
+enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
+                       enum target_type targets, uint32_t index, struct variant **ret, struct error *error)
+{
+    TRY(study->variants ? same_shape(study, sample, error)
+                        : make_variants(study, sample, n_outputs, targets, error));
+    *ret = &study->variants[index % study->n_variants];
+    return STATUS_OK;
+}
+
+void study_set_probe(struct study *study, struct dataset *probe_take)
+{
+    if (study->has_probe || probe_take->n_samples == 0) {
+        dataset_release(probe_take);
+        return;
+    }
+    study->has_probe = true;
+    study->probe_data = *probe_take;
+    study->probe = (struct part){.dataset = &study->probe_data, .n_samples = probe_take->n_samples};
+    *probe_take = DATASET_INIT;
+    sha256_of(study->probe_data.features,
+              study->probe.n_samples * shape_size(&study->probe_data.sample) * sizeof(float),
+              study->probe_sha256);
 }
 
 static size_t fetched_bytes(const struct study *study)
@@ -310,27 +360,28 @@ enum status study_test_data(struct study *study, const struct dataset **ret, str
 
 // ---- trainers -------------------------------------------------------------------------------------------
 
-enum status study_take_trainer(struct study *study, struct trainer **ret, struct error *error)
+enum status study_take_trainer(struct study *study, struct variant *variant, struct trainer **ret,
+                               struct error *error)
 {
     struct trainer *trainer = NULL;
     pthread_mutex_lock(&study->host->lock);
-    if (study->n_trainers)
-        trainer = study->trainers[--study->n_trainers];
+    if (variant->n_trainers)
+        trainer = variant->trainers[--variant->n_trainers];
     pthread_mutex_unlock(&study->host->lock);
     if (!trainer) {
         const struct training_options *training = &study->experiment.options.training;
-        TRY(trainer_new(&trainer, study->model, training, (size_t)training->batch_size, error));
+        TRY(trainer_new(&trainer, variant->model, training, (size_t)training->batch_size, error));
     }
     *ret = trainer;
     return STATUS_OK;
 }
 
-void study_give_trainer(struct study *study, struct trainer *trainer)
+void study_give_trainer(struct study *study, struct variant *variant, struct trainer *trainer)
 {
     pthread_mutex_lock(&study->host->lock);
-    bool kept = study->n_trainers < ARRAY_SIZE(study->trainers);
+    bool kept = variant->n_trainers < ARRAY_SIZE(variant->trainers);
     if (kept)
-        study->trainers[study->n_trainers++] = trainer;
+        variant->trainers[variant->n_trainers++] = trainer;
     pthread_mutex_unlock(&study->host->lock);
     if (!kept)
         trainer_free(trainer);

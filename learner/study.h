@@ -2,6 +2,7 @@
 // all, trainers one a thread. Under the host's lock unless said otherwise.
 #pragma once
 
+#include "base/sha256.h"
 #include "experiment/experiment.h"
 #include "rpc/rpc.h"
 #include <stdbool.h>
@@ -11,6 +12,14 @@ struct host;
 struct learner;
 struct fetch;
 
+// One of the experiment's architectures, with what the algorithm makes of it.
+struct variant {
+    struct model *model;
+    struct algorithm_plan plan;
+    struct trainer *trainers[64]; // idle
+    size_t n_trainers;
+};
+
 struct study {
     struct study *next;
     struct host *host;
@@ -18,8 +27,15 @@ struct study {
     char id[64];
     char *yaml; // as enrolled; another text of the same id is another study
     struct experiment experiment;
-    struct model *model; // made by the first learner whose data is loaded
-    struct algorithm_plan plan;
+
+    // Made by the first learner whose data is loaded.
+    size_t n_variants;
+    struct variant *variants;   // [n_variants]; NULL before
+    struct algorithm_plan plan; // of the first variant: all exchange the same, and differ in what they own
+    bool has_probe;
+    struct dataset probe_data;
+    struct part probe;
+    uint8_t probe_sha256[SHA256_BYTES]; // of its features
 
     // The newest fetched model, with what the algorithm sends along.
     uint32_t round;  // of `values`, when complete
@@ -33,9 +49,6 @@ struct study {
 
     struct dataset test; // the experiment's, where learners evaluate on it
     bool has_test;
-
-    struct trainer *trainers[64]; // idle
-    size_t n_trainers;
 };
 
 // The study of experiment `id`, made from `yaml` when new, with a user more.
@@ -45,9 +58,12 @@ void study_close(struct study *study); // a user less; the last one frees it
 
 const struct algorithm_kind *study_algorithm(const struct study *study);
 
-// Binds model and plan to the samples' shape; the first learner decides, others must have the same.
+// Binds models and plans to the samples' shape; the first learner decides, others must have the same. The
+// learner's variant is number `index` mod n_variants.
 enum status study_bind(struct study *study, const struct shape *sample, size_t n_outputs,
-                       enum target_type targets, struct error *error);
+                       enum target_type targets, uint32_t index, struct variant **ret, struct error *error);
+// Takes the probe samples, unless there are some. Before study_bind.
+void study_set_probe(struct study *study, struct dataset *probe_take);
 
 // Makes round `round`'s model, of that hash, available and then calls learner_fetched(learner): at once if it
 // is here already.
@@ -60,5 +76,6 @@ void study_cancel_fetch(struct study *study, struct learner *learner);
 enum status study_test_data(struct study *study, const struct dataset **ret, struct error *error);
 
 // A trainer for this thread, made when none is idle. Takes the lock itself.
-enum status study_take_trainer(struct study *study, struct trainer **ret, struct error *error);
-void study_give_trainer(struct study *study, struct trainer *trainer);
+enum status study_take_trainer(struct study *study, struct variant *variant, struct trainer **ret,
+                               struct error *error);
+void study_give_trainer(struct study *study, struct variant *variant, struct trainer *trainer);

@@ -96,6 +96,9 @@ struct reupdate_step {
 struct algorithm_kind {
     struct kind kind;
     bool trains_nothing; // learners need no trainer, so they hold no more than the model
+    bool own_models;     // learners have models of their own (SHARES_VALUES), which begin_own draws
+    bool any_models;     // and these need not have the same architecture
+    bool needs_probe;    // shared unlabelled samples
     // Refuses training options that the algorithm cannot honour; may be NULL.
     enum status (*check_training)(const void *options, const struct training_options *training,
                                   struct error *error);

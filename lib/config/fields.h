@@ -23,6 +23,7 @@ enum field_type {
     FIELD_SECTION,  // an embedded struct that `fields` fill
     FIELD_CHOICE,   // struct choice: one kind of `registry` with its options
     FIELD_CHOICES,  // struct choice_list
+    FIELD_SECTIONS, // struct section_list: a list of maps, each of which `fields` fill
 };
 
 struct int_list {
@@ -49,6 +50,11 @@ struct choice_list {
     struct choice *choices;
 };
 
+struct section_list {
+    size_t n;
+    void *items; // [n], of the field's `item_bytes` each
+};
+
 struct field {
     const char *name; // NULL closes a table
     enum field_type type;
@@ -60,6 +66,7 @@ struct field {
     bool above;               // the value must be greater than `min`, not equal
     const char *const *words; // closed by NULL
     const struct field *fields;
+    size_t item_bytes; // of a list of sections
     const struct registry *registry;
     // A section or value that may be absent: it then stays zero, nothing in it is required, and the dump
     // leaves it out.

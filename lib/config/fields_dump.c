@@ -121,6 +121,17 @@ static void choices_dump(const struct choice_list *list, int indent, struct byte
     }
 }
 
+static void sections_dump(const struct field *field, const struct section_list *list, int indent,
+                          struct bytes *ret)
+{
+    bytes_text(ret, list->n ? "\n" : " []\n");
+    for (size_t i = 0; i < list->n; i++) {
+        indent_dump(indent + 1, ret);
+        bytes_text(ret, "-\n");
+        fields_dump(field->fields, (const char *)list->items + i * field->item_bytes, indent + 2, ret);
+    }
+}
+
 // An option that was not written and that cannot be, as it stands: the reader makes the same of its absence.
 static bool is_absent(const struct field *field, const void *target)
 {
@@ -157,6 +168,9 @@ static void field_dump(const struct field *field, const void *member, int indent
         break;
     case FIELD_CHOICES:
         choices_dump(member, indent, ret);
+        break;
+    case FIELD_SECTIONS:
+        sections_dump(field, member, indent, ret);
         break;
     default:
         value_line(field, member, ret);

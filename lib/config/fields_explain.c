@@ -26,6 +26,7 @@ const char *field_expects(const struct field *field, char *ret)
         [FIELD_SECTION] = "a map of options",
         [FIELD_CHOICE] = "",
         [FIELD_CHOICES] = "",
+        [FIELD_SECTIONS] = "a list of maps of options",
     };
     char names[NAMES_BYTES];
     if (field->type == FIELD_WORD)

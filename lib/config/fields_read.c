@@ -198,6 +198,22 @@ static enum status section_read(const struct reader *reader, const struct field 
     return read_scope(reader, field->fields, &scope, member);
 }
 
+static enum status sections_read(const struct reader *reader, const struct field *field,
+                                 const struct node *node, struct section_list *ret)
+{
+    if (node->type != NODE_LIST)
+        return field_wrong(reader, field, node);
+    struct section_list list = {.n = node->n_children};
+    list.items = arena_array(reader->arena, list.n, field->item_bytes);
+    if (!list.items)
+        return error_no_memory(reader->error, list.n * field->item_bytes);
+    char *item = list.items;
+    for (const struct node *map = node->children; map; map = map->next, item += field->item_bytes)
+        TRY(section_read(reader, field, map, map->mark, item));
+    *ret = list;
+    return STATUS_OK;
+}
+
 static enum status member_read(const struct reader *reader, const struct field *field,
                                const struct node *node, void *member)
 {
@@ -210,6 +226,8 @@ static enum status member_read(const struct reader *reader, const struct field *
         return choice_read(reader, field, node, member);
     case FIELD_CHOICES:
         return choices_read(reader, field, node, member);
+    case FIELD_SECTIONS:
+        return sections_read(reader, field, node, member);
     default:
         return value_read(reader, field, node, member);
     }

@@ -78,7 +78,7 @@ static void table(struct reference *reference, const struct field *fields)
 {
     bool open = false;
     for (const struct field *field = fields; field && field->name; field++) {
-        if (field->type == FIELD_SECTION)
+        if (field->type == FIELD_SECTION || field->type == FIELD_SECTIONS)
             continue;
         if (!open)
             bytes_text(reference->text, "| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
@@ -94,11 +94,14 @@ static void sections(struct reference *reference, const struct field *fields, co
     table(reference, fields);
     for (const struct field *field = fields; field && field->name; field++) {
         char key[PATH_BYTES];
-        if (field->type != FIELD_SECTION)
+        bool list = field->type == FIELD_SECTIONS;
+        if (field->type != FIELD_SECTION && !list)
             continue;
         snprintf(key, sizeof key, "%s%s%s", path, *path ? "." : "", field->name);
         bytes_format(reference->text, "### `%s`\n%s%s.\n\n", key, field->help ? field->help : "",
-                     field->optional ? "; may be left out" : "");
+                     list              ? "; a list of maps, which may be left out"
+                     : field->optional ? "; may be left out"
+                                       : "");
         sections(reference, field->fields, key);
     }
 }

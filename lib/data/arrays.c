@@ -92,15 +92,43 @@ static enum status check_like(const struct arrays *arrays, const struct arrays *
         like->info.n_outputs);
 }
 
+static bool has_labels(const struct arrays *arrays)
+{
+    return arrays->files.labels || !arrays->files.unlabelled;
+}
+
+// As the data that they are like.
+static enum status open_unlabelled(struct arrays *arrays, const struct arrays *like, struct error *error)
+{
+    arrays->info.target_type = arrays->options->target;
+    arrays->info.n_outputs = like ? like->info.n_outputs : (size_t)arrays->options->classes;
+    if (arrays->info.n_outputs == 0)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "'%s' has no labels, so that nobody knows how many classes there are; set classes",
+                         arrays->files.features);
+    if (arrays->info.target_type == TARGET_CLASS)
+        arrays->classes = memory_array(arrays->info.n_samples, sizeof *arrays->classes);
+    if (arrays->info.target_type == TARGET_CLASS && !arrays->classes)
+        return error_no_memory(error, arrays->info.n_samples * sizeof *arrays->classes);
+    return STATUS_OK;
+}
+
+static enum status open_labelled(struct arrays *arrays, const struct arrays *like,
+                                 const struct array *features, struct array *labels, struct error *error)
+{
+    TRY(arrays->opener->open(arrays->options, &arrays->files, true, labels, error));
+    TRY(check_counts(features, labels, error));
+    return open_targets(arrays, like, labels, error);
+}
+
 static enum status open_both(struct arrays *arrays, const struct arrays *like, struct array *features,
                              struct array *labels, struct error *error)
 {
     TRY(arrays->opener->open(arrays->options, &arrays->files, false, features, error));
-    TRY(arrays->opener->open(arrays->options, &arrays->files, true, labels, error));
-    TRY(check_counts(features, labels, error));
     arrays->info.n_samples = features->extents[0];
     TRY(sample_shape(arrays, features, &arrays->info.sample, error));
-    TRY(open_targets(arrays, like, labels, error));
+    TRY(has_labels(arrays) ? open_labelled(arrays, like, features, labels, error)
+                           : open_unlabelled(arrays, like, error));
     return check_like(arrays, like, error);
 }
 
@@ -171,6 +199,8 @@ enum status arrays_read(void *source, const uint32_t *rows, size_t n, struct dat
     double factor = arrays->options->scale;
     struct array_scale scale = {.bytes = factor == 0, .factor = factor == 0 ? 1 : (float)factor};
     TRY(read_array(arrays, false, rows, n, scale, ret->features, error));
+    if (!has_labels(arrays))
+        return STATUS_OK; // the dataset was made of zeros
     if (arrays->info.target_type == TARGET_VALUES)
         return read_array(arrays, true, rows, n, (struct array_scale){.factor = 1}, ret->values, error);
     for (size_t i = 0; i < n; i++)

@@ -4,11 +4,13 @@
 #include "base/shape.h"
 #include "base/targets.h"
 #include "config/fields.h"
+#include <stdbool.h>
 
 // A dataset's files and how to read them: `data.train` or `data.test` with `data.format` in YAML.
 struct data_files {
     const char *features; // path
     const char *labels;   // path; NULL when the features' file holds them too (CSV, NPZ)
+    bool unlabelled;      // without a path, arrays have none: every sample is then of class 0, or of value 0
 };
 
 struct dataset {

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/partition.h"
+#include "data/probe.h"
 #include <inttypes.h>
 
 #define X(name) extern const struct format_kind format_##name;
@@ -29,6 +30,25 @@ static const struct field files_fields[] = {
     {0},
 };
 
+static const struct field probe_fields[] = {
+    {.name = "samples",
+     .type = FIELD_INT,
+     .offset = offsetof(struct probe_options, samples),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e6,
+     .help = "Drawn from the training samples by the seed, before these are shared out; 0: a file is named"},
+    {.name = "features",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct probe_options, files.features),
+     .help = "A file of such samples, the same for every learner"},
+    {.name = "labels",
+     .type = FIELD_TEXT,
+     .offset = offsetof(struct probe_options, files.labels),
+     .help = "Never used; a file of arrays needs none"},
+    {0},
+};
+
 const struct field data_fields[] = {
     {.name = "format",
      .type = FIELD_CHOICE,
@@ -48,6 +68,13 @@ const struct field data_fields[] = {
      .optional = true,
      .given_offset = offsetof(struct data_options, has_test),
      .help = "What the model is tested on after each round"},
+    {.name = "probe",
+     .type = FIELD_SECTION,
+     .offset = offsetof(struct data_options, probe),
+     .fields = probe_fields,
+     .optional = true,
+     .given_offset = offsetof(struct data_options, has_probe),
+     .help = "Unlabelled samples that all learners share, for algorithms that exchange predictions on them"},
     {.name = "partition",
      .type = FIELD_CHOICE,
      .offset = offsetof(struct data_options, partition),
@@ -77,7 +104,13 @@ static enum status check_files(const struct kind *kind, const struct data_files 
 enum status data_check(const struct data_options *data, struct error *error)
 {
     TRY(check_files(data->format.kind, &data->train, "train", error));
-    return data->has_test ? check_files(data->format.kind, &data->test, "test", error) : STATUS_OK;
+    if (data->has_test)
+        TRY(check_files(data->format.kind, &data->test, "test", error));
+    if (!data->has_probe)
+        return STATUS_OK;
+    if (data->probe.files.features)
+        TRY(check_files(data->format.kind, &data->probe.files, "probe", error));
+    return probe_check(&data->probe, error);
 }
 
 struct source {
@@ -100,7 +133,8 @@ static enum status open_files(struct source *source, const struct data_files *fi
     source->labels = files->labels ? file_join(folder, files->labels) : NULL;
     if (!source->features || (files->labels && !source->labels))
         return error_no_memory(error, 1);
-    struct data_files joined = {.features = source->features, .labels = source->labels};
+    struct data_files joined = {
+        .features = source->features, .labels = source->labels, .unlabelled = files->unlabelled};
     if (!format_of(source)->no_files)
         TRY(check_files(source->format.kind, files, "train", error));
     return format_of(source)->open(source->format.options, &joined, like ? like->object : NULL,

@@ -33,12 +33,20 @@ struct format_kind {
 
 extern const struct registry formats;
 
+// `data.probe` in YAML: unlabelled samples that all learners share, to exchange predictions on.
+struct probe_options {
+    int64_t samples; // drawn from the training data, which then lack them; 0: of the files
+    struct data_files files;
+};
+
 // `data:` in YAML: a format with its options, train and test files, a partition.
 struct data_options {
     struct choice format;
     struct data_files train;
     bool has_test;
     struct data_files test;
+    bool has_probe;
+    struct probe_options probe;
     struct choice partition;
 };
 

@@ -26,25 +26,39 @@ static enum status read_groups(const struct partition_kind *kind, const void *op
     return STATUS_OK;
 }
 
-static enum status share(const struct choice *choice, struct source *source, size_t n_learners, uint64_t seed,
-                         uint32_t *owner, struct error *error)
+// What is shared out: all samples of a source but some.
+struct sharing {
+    const struct choice *choice;
+    struct source *source;
+    size_t n_samples; // to be shared out
+    uint32_t *rows;   // [n_samples] in the source, ascending; NULL: all
+    size_t n_learners;
+    uint64_t seed;
+};
+
+static enum status share(const struct sharing *sharing, uint32_t *owner, struct error *error)
 {
-    const struct partition_kind *kind = (const struct partition_kind *)choice->kind;
-    size_t n_samples = source_info(source)->n_samples, n_groups = 0;
+    const struct partition_kind *kind = (const struct partition_kind *)sharing->choice->kind;
+    const void *options = sharing->choice->options;
+    size_t n_all = source_info(sharing->source)->n_samples, n_groups = 0;
     if (!kind->needs_groups)
-        return kind->share(choice->options, n_samples, NULL, 0, n_learners, seed, owner, error);
-    cleanup_free uint32_t *groups = memory_array(n_samples, sizeof *groups);
+        return kind->share(options, sharing->n_samples, NULL, 0, sharing->n_learners, sharing->seed, owner,
+                           error);
+    cleanup_free uint32_t *groups = memory_array(n_all, sizeof *groups);
     if (!groups)
-        return error_no_memory(error, n_samples * sizeof *groups);
-    TRY(read_groups(kind, choice->options, source, groups, &n_groups, error));
-    return kind->share(choice->options, n_samples, groups, n_groups, n_learners, seed, owner, error);
+        return error_no_memory(error, n_all * sizeof *groups);
+    TRY(read_groups(kind, options, sharing->source, groups, &n_groups, error));
+    for (size_t i = 0; sharing->rows && i < sharing->n_samples; i++)
+        groups[i] = groups[sharing->rows[i]]; // rows ascend: none is read after it was overwritten
+    return kind->share(options, sharing->n_samples, groups, n_groups, sharing->n_learners, sharing->seed,
+                       owner, error);
 }
 
 // From owners to rows: a counting sort, so that each learner's rows ascend.
-static enum status collect(struct partition *partition, const uint32_t *owner, size_t n_samples,
+static enum status collect(struct partition *partition, const struct sharing *sharing, const uint32_t *owner,
                            struct error *error)
 {
-    size_t n = partition->n_learners;
+    size_t n = partition->n_learners, n_samples = sharing->n_samples;
     partition->offsets = memory_array(n + 2, sizeof *partition->offsets);
     partition->rows = memory_array(n_samples, sizeof *partition->rows);
     if (!partition->offsets || !partition->rows)
@@ -62,14 +76,13 @@ static enum status collect(struct partition *partition, const uint32_t *owner, s
         next[i + 1] += next[i];
     }
     for (size_t i = 0; i < n_samples; i++)
-        partition->rows[next[owner[i]]++] = (uint32_t)i;
+        partition->rows[next[owner[i]]++] = sharing->rows ? sharing->rows[i] : (uint32_t)i;
     return STATUS_OK;
 }
 
-enum status partition_new(struct partition *ret, const struct choice *kind, struct source *source,
-                          size_t n_learners, uint64_t seed, struct error *error)
+static enum status share_out(const struct sharing *sharing, struct partition *ret, struct error *error)
 {
-    size_t n_samples = source_info(source)->n_samples;
+    size_t n_samples = sharing->n_samples, n_learners = sharing->n_learners;
     if (n_learners == 0 || n_learners > n_samples)
         return error_set(
             error, STATUS_INVALID_ARGUMENT,
@@ -79,14 +92,37 @@ enum status partition_new(struct partition *ret, const struct choice *kind, stru
     cleanup_free uint32_t *owner = memory_array(n_samples, sizeof *owner);
     if (!owner)
         return error_no_memory(error, n_samples * sizeof *owner);
-    TRY(share(kind, source, n_learners, seed, owner, error));
+    TRY(share(sharing, owner, error));
     struct partition partition = {.n_learners = n_learners};
-    enum status status = collect(&partition, owner, n_samples, error);
+    enum status status = collect(&partition, sharing, owner, error);
     if (status == STATUS_OK)
         *ret = partition;
     else
         partition_release(&partition);
     return status;
+}
+
+enum status partition_new(struct partition *ret, const struct choice *kind, struct source *source,
+                          size_t n_learners, uint64_t seed, struct error *error)
+{
+    return partition_new_without(ret, kind, source, n_learners, seed, NULL, 0, error);
+}
+
+enum status partition_new_without(struct partition *ret, const struct choice *kind, struct source *source,
+                                  size_t n_learners, uint64_t seed, const uint32_t *held_out,
+                                  size_t n_held_out, struct error *error)
+{
+    size_t n_all = source_info(source)->n_samples, n = 0;
+    cleanup_free uint32_t *rows = n_held_out ? memory_array(n_all, sizeof *rows) : NULL;
+    if (n_held_out && !rows)
+        return error_no_memory(error, n_all * sizeof *rows);
+    for (size_t i = 0, k = 0; rows && i < n_all; i++)
+        if (k < n_held_out && held_out[k] == i)
+            k++;
+        else
+            rows[n++] = (uint32_t)i;
+    const struct sharing sharing = {kind, source, rows ? n : n_all, rows, n_learners, seed};
+    return share_out(&sharing, ret, error);
 }
 
 void partition_release(struct partition *partition)

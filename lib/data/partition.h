@@ -29,4 +29,8 @@ extern const struct registry partitions;
 // cannot and what to change.
 enum status partition_new(struct partition *ret, const struct choice *kind, struct source *source,
                           size_t n_learners, uint64_t seed, struct error *error);
+// The same for all rows but `held_out` [n_held_out], ascending, which nobody gets.
+enum status partition_new_without(struct partition *ret, const struct choice *kind, struct source *source,
+                                  size_t n_learners, uint64_t seed, const uint32_t *held_out,
+                                  size_t n_held_out, struct error *error);
 void partition_release(struct partition *partition);

@@ -48,11 +48,14 @@ static enum status check_data(const struct experiment *experiment, struct error 
 
 static enum status check_layers(const struct experiment *experiment, struct error *error)
 {
-    size_t n = experiment->options.model.layers.n;
-    if (n > 0 && n <= MODEL_LAYERS_MAX)
-        return STATUS_OK;
-    return error_at(error, experiment_mark(experiment, "model.layers"), STATUS_INVALID_ARGUMENT,
-                    "layers has %zu layers; give 1 to %d", n, MODEL_LAYERS_MAX);
+    for (size_t i = 0; i < experiment_n_variants(experiment); i++) {
+        size_t n = model_variant_options(&experiment->options.model, i).layers.n;
+        if (n == 0 || n > MODEL_LAYERS_MAX)
+            return error_at(error, experiment_mark(experiment, i ? "model.variants" : "model.layers"),
+                            STATUS_INVALID_ARGUMENT, "layers has %zu layers; give 1 to %d", n,
+                            MODEL_LAYERS_MAX);
+    }
+    return STATUS_OK;
 }
 
 static enum status check_participation(const struct experiment *experiment, struct error *error)
@@ -132,10 +135,33 @@ static enum status check_simulation(const struct experiment *experiment, struct 
                                : error_point(error, experiment_mark(experiment, "simulation"), status);
 }
 
+// Whose models, and what they are compared on.
+static enum status check_models(const struct experiment *experiment, const struct algorithm_kind *kind,
+                                struct error *error)
+{
+    const struct experiment_options *options = &experiment->options;
+    if (options->model.variants.n > 0 && !kind->any_models)
+        return error_at(
+            error, experiment_mark(experiment, "model.variants"), STATUS_INVALID_ARGUMENT,
+            "algorithm '%s' exchanges parameters, so that all learners need the same layers; leave "
+            "variants out, or choose an algorithm that exchanges predictions, such as infomax",
+            kind->kind.name);
+    if (options->model.weights && kind->own_models)
+        return error_at(error, experiment_mark(experiment, "model.weights"), STATUS_INVALID_ARGUMENT,
+                        "algorithm '%s' has no model that all share; leave weights out", kind->kind.name);
+    if (kind->needs_probe && options->has_data && !options->data.has_probe)
+        return error_at(error, options->collaboration.algorithm.mark, STATUS_INVALID_ARGUMENT,
+                        "algorithm '%s' compares predictions on samples that all learners share; add "
+                        "data.probe: {samples: 500}, or name a file of such samples",
+                        kind->kind.name);
+    return STATUS_OK;
+}
+
 static enum status check_algorithm(const struct experiment *experiment, struct error *error)
 {
     const struct choice *choice = &experiment->options.collaboration.algorithm;
     const struct algorithm_kind *kind = (const struct algorithm_kind *)choice->kind;
+    TRY(check_models(experiment, kind, error));
     if (!kind->check_training)
         return STATUS_OK;
     enum status status = kind->check_training(choice->options, &experiment->options.training, error);
@@ -331,5 +357,18 @@ void experiment_dump(const struct experiment *experiment, struct bytes *ret)
 enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,
                              enum target_type targets, struct model **ret, struct error *error)
 {
-    return model_new(ret, &experiment->options.model, input, n_outputs, targets, error);
+    return experiment_variant(experiment, 0, input, n_outputs, targets, ret, error);
+}
+
+size_t experiment_n_variants(const struct experiment *experiment)
+{
+    return model_n_variants(&experiment->options.model);
+}
+
+enum status experiment_variant(const struct experiment *experiment, size_t variant, const struct shape *input,
+                               size_t n_outputs, enum target_type targets, struct model **ret,
+                               struct error *error)
+{
+    const struct model_options options = model_variant_options(&experiment->options.model, variant);
+    return model_new(ret, &options, input, n_outputs, targets, error);
 }

@@ -87,3 +87,9 @@ enum status experiment_check_plan(const struct experiment *experiment, const str
 // outlive the model.
 enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,
                              enum target_type targets, struct model **ret, struct error *error);
+// The same for one of its architectures: learner i has number i mod experiment_n_variants, and
+// experiment_model builds number 0.
+size_t experiment_n_variants(const struct experiment *experiment);
+enum status experiment_variant(const struct experiment *experiment, size_t variant, const struct shape *input,
+                               size_t n_outputs, enum target_type targets, struct model **ret,
+                               struct error *error);

@@ -3,6 +3,16 @@
 #include "nn/model_impl.h"
 #include <stdio.h>
 
+static const struct field variant_fields[] = {
+    {.name = "layers",
+     .type = FIELD_CHOICES,
+     .offset = offsetof(struct model_variant, layers),
+     .required = true,
+     .registry = &layers,
+     .help = "The layers from input to output"},
+    {0},
+};
+
 const struct field model_fields[] = {
     {.name = "layers",
      .type = FIELD_CHOICES,
@@ -20,8 +30,29 @@ const struct field model_fields[] = {
      .type = FIELD_TEXT,
      .offset = offsetof(struct model_options, weights),
      .help = "A safetensors file with the initial parameters; without it they are drawn from the seed"},
+    {.name = "variants",
+     .type = FIELD_SECTIONS,
+     .offset = offsetof(struct model_options, variants),
+     .fields = variant_fields,
+     .item_bytes = sizeof(struct model_variant),
+     .help = "Further architectures, for algorithms whose learners need not have the same: of n in all, "
+             "learner i has number i mod n, and `layers` is number 0"},
     {0},
 };
+
+size_t model_n_variants(const struct model_options *options)
+{
+    return 1 + options->variants.n;
+}
+
+struct model_options model_variant_options(const struct model_options *options, size_t variant)
+{
+    struct model_options chosen = *options;
+    chosen.variants = (struct section_list){0};
+    if (variant > 0)
+        chosen.layers = ((const struct model_variant *)options->variants.items)[variant - 1].layers;
+    return chosen;
+}
 
 static size_t layer_parameters(const struct model_layer *layer)
 {
@@ -232,6 +263,11 @@ size_t model_n_classes(const struct model *model)
 {
     size_t n = model_n_outputs(model);
     return n == 1 && model->loss->two_by_one ? 2 : n;
+}
+
+bool model_is_classifier(const struct model *model)
+{
+    return model->loss->probabilities && !model->loss->two_by_one && model_n_outputs(model) > 1;
 }
 
 int32_t model_class(const struct model *model, const float *outputs)

@@ -6,6 +6,7 @@
 #include "config/fields.h"
 #include "nn/loss.h"
 #include "nn/tensor.h"
+#include <stdbool.h>
 
 enum { MODEL_LAYERS_MAX = 1024 };
 
@@ -16,14 +17,19 @@ struct workspace;
 struct model_options {
     struct choice_list layers;
     struct choice loss;
-    const char *weights; // a safetensors file to start from; NULL: from the seed
+    const char *weights;          // a safetensors file to start from; NULL: from the seed
+    struct section_list variants; // of struct model_variant: architectures beside `layers`
+};
+
+struct model_variant {
+    struct choice_list layers;
 };
 
 extern const struct field model_fields[];
 
 // Infers every shape from `input` (one sample's) and checks the last layer's output against `n_outputs`
 // (classes, or target values; 0: unknown, unchecked) and the loss against the targets' type. Errors name the
-// layer, its position and both shapes. `options` and what they point to must outlive the model.
+// layer, its position and both shapes. What `options` point to must outlive the model.
 //
 // Tensors are named and shaped as in PyTorch's nn.Sequential of the same list with each activation as a
 // module of its own: dense{relu}, dense{relu}, dense gives "0.weight" [out, in], "0.bias", "2.weight",
@@ -32,12 +38,18 @@ enum status model_new(struct model **ret, const struct model_options *options, c
                       size_t n_outputs, enum target_type targets, struct error *error);
 struct model *model_free(struct model *model);
 
+// The architectures of `options`: 0 has its `layers`, 1 and on are the variants.
+size_t model_n_variants(const struct model_options *options);
+struct model_options model_variant_options(const struct model_options *options, size_t variant);
+
 const struct layout *model_layout(const struct model *model);
 size_t model_n_outputs(const struct model *model);
 const struct shape *model_input(const struct model *model);
 // The classes that the outputs tell apart: one an output, but two for a single output under
 // binary_cross_entropy.
 size_t model_n_classes(const struct model *model);
+// Whether outputs become the probabilities of classes that exclude each other, by softmax.
+bool model_is_classifier(const struct model *model);
 // The class that one sample's outputs [n_outputs] speak for: the first of the largest; of two classes by one
 // output, class 1 above 0.
 int32_t model_class(const struct model *model, const float *outputs);

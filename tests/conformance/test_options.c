@@ -44,6 +44,7 @@ static size_t member_bytes(enum field_type type)
         [FIELD_SECTION] = 0,
         [FIELD_CHOICE] = sizeof(struct choice),
         [FIELD_CHOICES] = sizeof(struct choice_list),
+        [FIELD_SECTIONS] = sizeof(struct section_list),
     };
     return bytes[type];
 }
@@ -64,6 +65,8 @@ static void check_fields(struct walk *walk, const char *owner, const struct fiel
             cr_assert(field->words && field->words[0], "%s.%s has no words", owner, field->name);
         if (field->type == FIELD_SECTION)
             check_fields(walk, field->name, field->fields, bytes);
+        if (field->type == FIELD_SECTIONS)
+            check_fields(walk, field->name, field->fields, field->item_bytes);
         if (field->type == FIELD_CHOICE || field->type == FIELD_CHOICES) {
             cr_assert_not_null(field->registry, "%s.%s has no registry", owner, field->name);
             bool known = false;

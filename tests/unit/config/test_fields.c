@@ -565,3 +565,74 @@ Test(fields, the_reference_lists_every_key_and_every_kind_in_reach)
     cr_assert_null(strstr(first + 1, "\n## optimizer\n"), "a registry stands there twice");
     bytes_release(&text);
 }
+
+struct item {
+    int64_t count;
+    struct choice choice;
+};
+
+static const struct field item_fields[] = {
+    {.name = "count", .type = FIELD_INT, .offset = offsetof(struct item, count), .required = true},
+    {.name = "choice",
+     .type = FIELD_CHOICE,
+     .offset = offsetof(struct item, choice),
+     .registry = &optimizers,
+     .fallback = "none"},
+    {0},
+};
+
+static const struct field list_fields[] = {
+    {.name = "items", .type = FIELD_SECTIONS, .fields = item_fields, .item_bytes = sizeof(struct item)},
+    {0},
+};
+
+static enum status read_list(struct fixture *fixture, const char *text, struct section_list *ret)
+{
+    *fixture = (struct fixture){0};
+    TRY(document_parse(&fixture->document, text, strlen(text), "x.yaml", &fixture->error));
+    return fields_read(list_fields, fixture->document.root, ret, &fixture->arena, &fixture->error);
+}
+
+static void refused_list(const char *text, const char *expected)
+{
+    struct fixture fixture;
+    struct section_list list = {0};
+    cr_assert_eq(read_list(&fixture, text, &list), STATUS_INVALID_ARGUMENT, "'%s' was taken", text);
+    cr_assert_str_eq(fixture.error.message, expected);
+    release(&fixture);
+}
+
+Test(fields, a_list_of_sections_reads_back_from_its_dump)
+{
+    static const char *const texts[] = {
+        "items: [{count: 3}, {count: 4, choice: adam}]", "items: []",
+        "items:\n  - count: 1\n    choice: {kind: sgd, learning_rate: 0.5}\n  - {count: 2}\n"};
+    static const size_t counts[] = {2, 0, 2};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        struct fixture fixture, again;
+        struct section_list list = {0}, back = {0};
+        struct bytes first = BYTES_INIT, second = BYTES_INIT;
+        cr_assert_eq(read_list(&fixture, texts[i], &list), STATUS_OK, "%s", fixture.error.message);
+        cr_assert_eq(list.n, counts[i]);
+        fields_dump(list_fields, &list, 0, &first);
+        cr_assert_eq(read_list(&again, first.data, &back), STATUS_OK, "%s", again.error.message);
+        fields_dump(list_fields, &back, 0, &second);
+        cr_assert_str_eq(first.data, second.data);
+        cr_assert_eq(back.n, list.n);
+        for (size_t k = 0; k < list.n; k++)
+            cr_assert_eq(((struct item *)back.items)[k].count, ((struct item *)list.items)[k].count);
+        bytes_release(&first);
+        bytes_release(&second);
+        release(&fixture);
+        release(&again);
+    }
+}
+
+Test(fields, a_list_of_sections_is_refused_where_an_item_is_wrong)
+{
+    refused_list("items: {count: 1}\n", "x.yaml:1:8: items must be a list of maps of options, not a map");
+    refused_list("items:\n  - count: 1\n  - 5\n", "x.yaml:3:5: items '5' must be a list of maps of options");
+    refused_list("items: [{choice: adam}]\n", "x.yaml:1:9: missing 'count' of items; give a whole number");
+    refused_list("items:\n  - {count: 1, size: 2}\n",
+                 "x.yaml:2:16: unknown key 'size'; allowed: count, choice");
+}

@@ -189,6 +189,40 @@ Test(experiment, a_model_that_fits_is_built)
     experiment_release(&experiment);
 }
 
+Test(experiment, architectures_are_built_by_number)
+{
+    struct experiment experiment = EXPERIMENT_INIT;
+    struct error error = ERROR_INIT;
+    struct document document = DOCUMENT_INIT;
+    static const char text[] =
+        "{layers: [dense: {units: 10}], loss: cross_entropy, variants: [{layers: [dense: {units: 4}, dense: "
+        "{units: 10}]}, {layers: [dense: {units: 5}, dense: {units: 10}]}]}";
+    cr_assert_eq(document_parse(&document, text, strlen(text), "x", &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(
+        fields_read(model_fields, document.root, &experiment.options.model, &experiment.arena, &error),
+        STATUS_OK, "%s", error.message);
+    cr_assert_eq(experiment_n_variants(&experiment), 3);
+    const size_t n_parameters[] = {30, 4 * 2 + 4 + 10 * 4 + 10, 5 * 2 + 5 + 10 * 5 + 10};
+    for (size_t i = 0; i < 3; i++) {
+        struct model *model = NULL;
+        cr_assert_eq(
+            experiment_variant(&experiment, i, &(struct shape){1, {2}}, 10, TARGET_CLASS, &model, NULL),
+            STATUS_OK);
+        cr_assert_eq(model_layout(model)->n_parameters, n_parameters[i]);
+        model_free(model);
+    }
+    document_release(&document);
+    arena_release(&experiment.arena);
+}
+
+Test(experiment, architectures_that_differ_are_refused_where_parameters_are_exchanged)
+{
+    refused(
+        WHOLE, "model.variants=[{layers: [dense: {units: 10}]}]",
+        "--set: algorithm 'fedavg' exchanges parameters, so that all learners need the same layers; leave "
+        "variants out");
+}
+
 Test(experiment, a_name_must_serve_as_folder_and_id)
 {
     static const char *const names[] = {
