@@ -74,8 +74,7 @@ static enum status describe(struct bench *bench, struct error *error)
         return error_no_memory(error, yaml->n);
     TRY(experiment_parse(&bench->experiment, yaml->data, yaml->n, "the exchange's experiment", NULL, 0,
                          error));
-    return local_check_processes(&bench->experiment.options.collaboration.topology,
-                                 (uint32_t)bench->processes, error);
+    return STATUS_OK;
 }
 
 static enum status check_bounds(const char *name, int64_t value, int64_t most, struct error *error)
@@ -91,10 +90,12 @@ static enum status check(struct bench *bench, struct error *error)
     TRY(check_bounds("--learners", bench->learners, EXPERIMENT_LEARNERS_MAX, error));
     TRY(check_bounds("--parameters", bench->parameters, (int64_t)TENSOR_FLOATS_MAX, error));
     TRY(check_bounds("--rounds", bench->rounds, EXPERIMENT_ROUNDS_MAX, error));
+    TRY(describe(bench, error));
+    const struct choice *topology = &bench->experiment.options.collaboration.topology;
     if (!bench->processes)
-        bench->processes = local_n_processes((uint32_t)bench->learners);
+        bench->processes = local_n_processes(topology, (uint32_t)bench->learners);
     TRY(check_bounds("--processes", bench->processes, bench->learners, error));
-    return describe(bench, error);
+    return local_check_processes(topology, (uint32_t)bench->processes, error);
 }
 
 // ---- the coordinator's answers --------------------------------------------------------------------------

@@ -106,8 +106,10 @@ enum status local_check_processes(const struct choice *topology, uint32_t n_proc
                      n_processes, n);
 }
 
-uint32_t local_n_processes(uint32_t n_learners)
+uint32_t local_n_processes(const struct choice *topology, uint32_t n_learners)
 {
-    size_t most = pool_n_cores() * 8;
-    return n_learners < most ? n_learners : (uint32_t)most;
+    uint32_t most = (uint32_t)pool_n_cores() * 8, relays = n_relays(topology);
+    if (most < relays)
+        most = relays;
+    return n_learners < most ? n_learners : most;
 }

@@ -17,5 +17,6 @@ enum status local_start_topology(struct processes *processes, const char *addres
 // Refuses fewer processes of learners than the topology has relays.
 enum status local_check_processes(const struct choice *topology, uint32_t n_processes, struct error *error);
 
-// How many processes to use when nobody says: one a learner, up to the number of cores times 8.
-uint32_t local_n_processes(uint32_t n_learners);
+// How many processes to use when nobody says: one a learner, up to the number of cores times 8, and at least
+// one a relay.
+uint32_t local_n_processes(const struct choice *topology, uint32_t n_learners);

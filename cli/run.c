@@ -337,14 +337,14 @@ static void session_release(struct session *session)
 static enum status choose_processes(struct session *session, int64_t wanted, struct error *error)
 {
     session->n_learners = (uint32_t)session->experiment.options.collaboration.learners;
-    session->n_processes = wanted ? (uint32_t)wanted : local_n_processes(session->n_learners);
+    const struct choice *topology = &session->experiment.options.collaboration.topology;
+    session->n_processes = wanted ? (uint32_t)wanted : local_n_processes(topology, session->n_learners);
     if (wanted > session->n_learners)
         return error_set(
             error, STATUS_INVALID_ARGUMENT,
             "--processes %lld is more than the experiment's %u learners; give at most one a learner",
             (long long)wanted, session->n_learners);
-    return local_check_processes(&session->experiment.options.collaboration.topology, session->n_processes,
-                                 error);
+    return local_check_processes(topology, session->n_processes, error);
 }
 
 static enum status run(const struct command *command, int argc, char **argv, struct error *error)
