@@ -160,9 +160,10 @@ void batch_send(struct batch *batch)
     batch->done.run = finish;
     batch->n_tries++;
     atomic_store(&batch->n_holds, 1);
-    batch->status = start(batch, &error);
-    if (batch->status == STATUS_OK)
-        return;
+    enum status status = start(batch, &error);
+    if (status == STATUS_OK)
+        return; // from here on it is the callbacks'
+    batch->status = status;
     snprintf(batch->message, sizeof batch->message, "%.250s", error.message);
     conclude(batch);
 }
