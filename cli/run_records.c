@@ -70,7 +70,8 @@ static enum status accepted(struct run_records *records, const cohort_v1_Summary
                                     .weight = event->weight,
                                     .seconds = event->seconds,
                                     .train_seconds = event->train_seconds,
-                                    .fetch_seconds = event->fetch_seconds};
+                                    .fetch_seconds = event->fetch_seconds,
+                                    .staleness = event->staleness};
     copy_metrics(event->metrics, event->metrics_count, record.metrics, &record.n_metrics);
     progress_summary(records->options.progress);
     return run_add_learner(records->options.run, &record, error);

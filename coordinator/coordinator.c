@@ -133,10 +133,21 @@ static void fill_slots(struct job *job, size_t n_waiting)
     memory_free(waiting);
 }
 
+// Idle learners that make it worth while to look: at first enough for the first round.
+static size_t n_wanted(const struct job *job)
+{
+    if (job_is_over(job))
+        return 0;
+    size_t start_with = round_options(job->round)->start_with;
+    if (job->enrolled)
+        return job->n_free != 0;
+    return start_with ? start_with : job->n_free;
+}
+
 void coordinator_enrol(struct coordinator *coordinator)
 {
     for (struct job *job = coordinator->jobs; job; job = job->next) {
-        size_t wanted = job_is_over(job) ? 0 : job->enrolled ? job->n_free != 0 : job->n_free;
+        size_t wanted = n_wanted(job);
         if (wanted == 0 || coordinator->n_members < wanted)
             continue;
         size_t n = count_idle(coordinator, job);

@@ -71,6 +71,10 @@ static void ready(struct member *member, const cohort_v1_Ready *request)
     struct job *job = job_of_speaker(member, request->experiment_id);
     if (!job)
         return; // of an experiment that is over
+    if (request->anew && member->has_data) {
+        round_learner_anew(job->round, member->slot, clock_monotonic_ms());
+        return;
+    }
     if (job_ready(job, member, &request->data, &error) != STATUS_OK) {
         member_dismiss(member, job->id, cohort_v1_Reason_REASON_INCOMPATIBLE, error.message);
         job_declined(job, member, 0, error.message);
@@ -353,30 +357,13 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
         answer(submission, call, status == STATUS_ALREADY_EXISTS, reason, error.message);
 }
 
-static cohort_v1_Reason reason_of_fault(const struct error *fault)
-{
-    switch (fault->status) {
-    case STATUS_OK:
-    case STATUS_ABORTED:
-        return cohort_v1_Reason_REASON_UNSPECIFIED;
-    case STATUS_OUT_OF_RANGE:
-        return cohort_v1_Reason_REASON_OUT_OF_RANGE;
-    case STATUS_DATA_LOSS:
-        return cohort_v1_Reason_REASON_DAMAGED;
-    case STATUS_FAILED_PRECONDITION:
-        return cohort_v1_Reason_REASON_OVERSIZED_NORM;
-    case STATUS_INVALID_ARGUMENT:
-        return cohort_v1_Reason_REASON_NOT_FINITE;
-    default: // memory or a disk that is full, or broken
-        return cohort_v1_Reason_REASON_TOO_LARGE;
-    }
-}
+static const char moved_on[] = "the round was collected anew or is over; wait for the next assignment";
 
 static void end_upload(struct submission *submission, struct rpc_call *call, enum status finished,
                        const struct error *error)
 {
     cohort_v1_Reason reason =
-        finished == STATUS_OK ? cohort_v1_Reason_REASON_UNSPECIFIED : reason_of_fault(error);
+        finished == STATUS_OK ? cohort_v1_Reason_REASON_UNSPECIFIED : job_upload_reason(error);
     coordinator_lock(submission->coordinator);
     bool counts = submission->sum.upload ? job_partial_end(&submission->sum, finished, reason, error)
                                          : job_upload_end(&submission->upload, finished, reason, error);
@@ -384,8 +371,7 @@ static void end_upload(struct submission *submission, struct rpc_call *call, enu
     if (finished != STATUS_OK)
         answer(submission, call, false, reason, error->message);
     else if (!counts)
-        answer(submission, call, false, cohort_v1_Reason_REASON_SUPERSEDED,
-               "the round was collected anew or is over; wait for the next assignment");
+        answer(submission, call, false, cohort_v1_Reason_REASON_SUPERSEDED, moved_on);
     else
         answer(submission, call, true, cohort_v1_Reason_REASON_UNSPECIFIED, "");
 }
@@ -437,6 +423,21 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
     }
 }
 
+// True when the summary is to be folded now; else it has been answered.
+static bool take_whole(struct submission *submission, struct rpc_call *call, struct error *error)
+{
+    coordinator_lock(submission->coordinator);
+    enum round_whole whole = job_upload_whole(&submission->upload, error);
+    coordinator_unlock(submission->coordinator);
+    if (whole == WHOLE_PARK)
+        answer(submission, call, true, cohort_v1_Reason_REASON_UNSPECIFIED, "");
+    else if (whole == WHOLE_STALE)
+        answer(submission, call, false, cohort_v1_Reason_REASON_STALE, error->message);
+    else if (whole == WHOLE_VOID)
+        answer(submission, call, false, cohort_v1_Reason_REASON_SUPERSEDED, moved_on);
+    return whole == WHOLE_FOLD;
+}
+
 static void submit_ended(struct rpc_call *call, void *user)
 {
     struct submission *submission = user;
@@ -448,6 +449,8 @@ static void submit_ended(struct rpc_call *call, void *user)
         rpc_call_finish(call, STATUS_INVALID_ARGUMENT, "a summary needs a header; send it first");
         return;
     }
+    if (!submission->sum.upload && !take_whole(submission, call, &error))
+        return;
     enum status status = upload_finish(upload_of(submission), &error);
     end_upload(submission, call, status, &error);
 }

@@ -207,8 +207,11 @@ bool upload_free(struct upload *upload)
     if (!upload)
         return false;
     struct ingest *ingest = upload->ingest;
-    if (upload->held)
+    if (upload->held && !upload->beyond)
         unreserve(ingest, upload->whole_bytes);
+    pthread_mutex_lock(&ingest->lock);
+    ingest->beyond &= !upload->beyond;
+    pthread_mutex_unlock(&ingest->lock);
     bool spoilt = take_out(upload);
     rows_give(ingest->waiting, upload->waiting);
     version_unref(upload->around);
@@ -217,6 +220,39 @@ bool upload_free(struct upload *upload)
     memory_free(upload);
     ingest_unref(ingest);
     return spoilt;
+}
+
+bool upload_is_held(const struct upload *upload)
+{
+    return upload->held || upload->waiting;
+}
+
+enum status upload_hold(struct upload *upload, struct error *error)
+{
+    struct ingest *ingest = upload->ingest;
+    size_t bytes = upload->whole_bytes;
+    if (upload_is_held(upload))
+        return STATUS_OK;
+    pthread_mutex_lock(&ingest->lock);
+    upload->beyond = !ingest->beyond;
+    ingest->beyond = true;
+    pthread_mutex_unlock(&ingest->lock);
+    if (!upload->beyond)
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "the buffer has no room for another summary of %zu bytes; try again in a moment, or "
+                         "raise limits.buffer in the coordinator's configuration",
+                         bytes);
+    upload->held = memory_alloc(bytes);
+    return upload->held ? STATUS_OK : error_no_memory(error, bytes);
+}
+
+void upload_bind(struct upload *upload, const struct contribution *from)
+{
+    struct ingest *ingest = upload->ingest;
+    pthread_mutex_lock(&ingest->lock);
+    upload->generation = ingest->generation;
+    upload->from = *from;
+    pthread_mutex_unlock(&ingest->lock);
 }
 
 // ---- folding --------------------------------------------------------------------------------------------
@@ -307,11 +343,6 @@ bool upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
     memcpy((uint8_t *)upload->held + upload->received, run, bytes);
     upload->received += bytes;
     return true;
-}
-
-bool upload_is_held(const struct upload *upload)
-{
-    return upload->held != NULL;
 }
 
 uint64_t upload_received(const struct upload *upload)

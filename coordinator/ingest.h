@@ -50,12 +50,18 @@ void upload_around(struct upload *upload, struct version *version, size_t n);
 // since).
 bool upload_free(struct upload *upload);
 
+// Whether nothing of it goes into the reduction before it is whole, so that giving it up spoils nothing.
+bool upload_is_held(const struct upload *upload);
+// Makes sure of that, before its first byte: also where the buffer is too small for it, but then for one at a
+// time, else RESOURCE_EXHAUSTED.
+enum status upload_hold(struct upload *upload, struct error *error);
+// Binds an upload that is held to the reduction as it is now, whatever was reset since it began.
+void upload_bind(struct upload *upload, const struct contribution *from);
+
 // Takes the next `bytes` bytes of little-endian values at byte `offset`, as a callback of
 // rpc_message_decode_chunk. False after a fault, which upload_fault tells: bytes out of order, too many, or
 // values that the reduction refuses.
 bool upload_take(void *upload, uint64_t offset, const uint8_t *run, size_t bytes);
-// Whether nothing of it goes into the reduction before it is whole, so that giving it up spoils nothing.
-bool upload_is_held(const struct upload *upload);
 uint64_t upload_received(const struct upload *upload);
 const struct error *upload_fault(const struct upload *upload); // status OK: none
 

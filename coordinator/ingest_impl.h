@@ -21,6 +21,7 @@ struct ingest {
     uint64_t generation; // counts resets
     unsigned int n_folding;
     size_t buffered_bytes;
+    bool beyond; // an upload is held that the buffer has no room for
 };
 
 struct upload {
@@ -36,6 +37,7 @@ struct upload {
     struct row *waiting;    // of the ingest's rows, or NULL
     struct version *around; // what its norm is taken around, as far as value n_around; NULL: zero
     size_t n_around;
+    bool beyond; // held without room in the buffer
     bool folded; // something of it is in the reduction
     bool finished;
     uint8_t partial[8]; // the first bytes of a value that a run ended within

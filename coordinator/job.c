@@ -12,7 +12,7 @@
 static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t weight_unit)
 {
     struct job *job = user;
-    ingest_reset(job->ingest, weight_unit);
+    ingest_reset(job->ingest, job_contribution(job, 0, weight_unit, 0).weight);
     if (round_attempt(job->round) > 1)
         return;
     job->round_started_ns = clock_monotonic_ns();
@@ -20,7 +20,7 @@ static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t wei
     event.which_event = cohort_v1_WatchExperimentResponse_round_started_tag;
     event.event.round_started.round = number;
     event.event.round_started.selected = n_selected;
-    event.event.round_started.deadline_ms = job->experiment.options.collaboration.participation.deadline_ms;
+    event.event.round_started.deadline_ms = round_options(job->round)->deadline_ms;
     events_add(job->events, &event);
 }
 
@@ -48,10 +48,13 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     assignment->attempt = attempt;
     assignment->weight_unit = weight_unit;
     assignment->deadline_ms = left_ms;
-    assignment->model_round = job->current->round;
-    sha256_hex(job->current->sha256, assignment->model_sha256);
     assignment->summary_values = plan_summary_values(&job->plan);
-    note_assigned(&job->slots[slot], member, number, attempt);
+    assignment->model_round = number - 1;
+    if (job->current->round == number - 1) { // else its learner came back for one from before
+        memcpy(job->slots[slot].model_sha256, job->current->sha256, SHA256_BYTES);
+        note_assigned(&job->slots[slot], member, number, attempt);
+    }
+    sha256_hex(job->slots[slot].model_sha256, assignment->model_sha256);
     cohort_v1_Peer sources[JOB_SOURCES_MAX];
     if (job_between_peers(job))
         job_peers_sources(job, slot, sources, assignment);
@@ -75,6 +78,11 @@ static void withdraw(void *user, uint32_t slot, uint32_t number)
              "the round goes on without it");
     member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
     member_send(member, &message);
+}
+
+static void admit(void *user, uint32_t slot, uint32_t staleness)
+{
+    job_admit_parked(user, slot, staleness);
 }
 
 static void commit(void *user, uint32_t number, uint32_t n_summaries)
@@ -115,6 +123,7 @@ static const struct round_operations operations = {
     .begin = begin,
     .assign = assign,
     .withdraw = withdraw,
+    .admit = admit,
     .commit = commit,
     .evaluate = evaluate_model,
     .changed = changed,
@@ -138,10 +147,16 @@ static struct round *make_round(struct job *job)
         .seed = (uint64_t)options->seed,
         .rounds = (uint32_t)collaboration->rounds,
         .n_learners = job->n_slots,
+        .start_with = (uint32_t)collaboration->participation.start_with,
         .minimum = (uint32_t)collaboration->participation.minimum,
         .fraction = collaboration->participation.fraction,
-        .deadline_ms = collaboration->participation.deadline_ms,
+        .over_selection = collaboration->participation.over_selection,
+        .deadline_ms = job->rules.period_ms ? job->rules.period_ms : collaboration->participation.deadline_ms,
         .evaluation_decides = collaboration->has_stop || options->evaluation.holdout > 0,
+        .continuous = job->rules.continuous,
+        .target = job->rules.target,
+        .refills = job->rules.refills,
+        .max_staleness = job->rules.max_staleness,
     };
     return round_new(&round, &operations, job);
 }
@@ -162,6 +177,7 @@ static enum status build(struct job *job, const char *yaml, struct error *error)
 {
     TRY(experiment_parse(&job->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error));
     TRY(check_limits(job, error));
+    job->rules = experiment_rules(&job->experiment.options);
     job->n_slots = job->n_free = (uint32_t)job->experiment.options.collaboration.learners;
     job->created_unix_ms = clock_unix_ms();
     job->wake_at_ms = INT64_MAX;
@@ -223,6 +239,8 @@ struct job *job_free(struct job *job)
 {
     if (!job)
         return NULL;
+    for (uint32_t slot = 0; job->slots && slot < job->n_slots; slot++)
+        job_drop_parked(job, slot);
     round_free(job->round);
     job_peers_free(job);
     events_free(job->events);
@@ -286,8 +304,10 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
         member->state = cohort_v1_LearnerState_LEARNER_STATE_JOINED;
         job->slots[slot].member = NULL;
     }
-    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+    for (uint32_t slot = 0; slot < job->n_slots; slot++) {
         job_evaluation_without(job, slot);
+        job_drop_parked(job, slot);
+    }
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
     job_release_test(job);
     job_event_state(job);
@@ -381,13 +401,6 @@ enum status job_ready(struct job *job, struct member *member, const cohort_v1_Da
     return STATUS_OK;
 }
 
-static bool awaits(const struct job *job, uint32_t slot, uint32_t number)
-{
-    enum slot_task task = round_slot(job->round, slot)->task;
-    return round_phase(job->round) == ROUND_COLLECTING && round_number(job->round) == number &&
-           (task == TASK_ASSIGNED || task == TASK_UPLOADING);
-}
-
 static void declined_round(struct job *job, struct member *member, const char *message)
 {
     job->n_rejected++;
@@ -400,7 +413,7 @@ static void declined_round(struct job *job, struct member *member, const char *m
 void job_declined(struct job *job, struct member *member, uint32_t number, const char *message)
 {
     if (number) {
-        if (awaits(job, member->slot, number))
+        if (round_awaits(job->round, member->slot, number))
             declined_round(job, member, message);
         return;
     }
@@ -421,6 +434,7 @@ void job_declined(struct job *job, struct member *member, uint32_t number, const
 void job_free_slot(struct job *job, uint32_t slot)
 {
     job_upload_cancel(job, slot);
+    job_drop_parked(job, slot);
     job->n_free += *job->slots[slot].name != '\0';
     *job->slots[slot].name = '\0';
     job->slots[slot].member = NULL;

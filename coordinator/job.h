@@ -29,15 +29,20 @@ struct slot_evaluation {
 struct job_upload;
 struct job_partial;
 
+// Where stale summaries weigh less, weights are counted in parts of a sample, for they must be whole numbers.
+enum { JOB_SAMPLE_PARTS = 1 << 10 };
+
 struct job_slot {
     char name[64];         // the member that holds the slot; empty: free
     struct member *member; // NULL: not here now
     int64_t assigned_ns;
+    uint8_t model_sha256[SHA256_BYTES]; // of the model that its assignment starts from
     // The incarnation that was first assigned the round and attempt: a relay may have its summary from then.
     uint64_t assigned_to;
     uint32_t assigned_round, assigned_attempt;
     struct job_upload *upload;   // the newest under way, or NULL
     struct job_partial *partial; // a sum under way that its summary is in, or NULL
+    struct job_upload *parked;   // whole, for the next round; NULL: none
     struct slot_report report;
     struct slot_evaluation evaluation;
     // Between peers: the round whose model its learner has, and which incarnation of the learner that was.
@@ -60,6 +65,7 @@ struct job {
     struct job *next;
     char id[64], request_id[128];
     struct experiment experiment;
+    struct round_rules rules;
     struct bytes yaml; // resolved
     int64_t created_unix_ms;
     struct round *round;
@@ -101,7 +107,7 @@ struct job {
     uint32_t n_committed_summaries;
     cohort_v1_Metric metrics[JOB_METRICS_MAX]; // of the last committed round
     pb_size_t n_metrics;
-    uint64_t bytes_up, bytes_down, n_rejected;
+    uint64_t bytes_up, bytes_down, n_rejected, n_stale;
 };
 
 // Makes an experiment from YAML. Without the lock: reading a large text takes a while.
@@ -138,8 +144,11 @@ struct job_upload {
     struct upload *upload;
     uint32_t slot, round, attempt;
     uint64_t bytes;
+    int64_t assigned_ns;
+    uint32_t staleness; // once it is whole
     struct slot_report report;
     cohort_v1_SummaryHeader header;
+    struct pool_job admit_job; // of a parked one
 };
 
 // Whether this summary may come now: OK, ALREADY_EXISTS when it is safe already, else why not.
@@ -148,10 +157,23 @@ enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *he
 // An upload over `call`, which is cancelled when its learner is gone. `ret` stays in place until its end.
 enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
                              struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error);
+// All bytes have come. Only after FOLD is the upload to be finished and ended; else this was its end: VOID,
+// it counts no more; PARK, it is kept, and counts in the next round; STALE, it was rejected, `error` says
+// why.
+enum round_whole job_upload_whole(struct job_upload *upload, struct error *error);
 // The end of an upload; `finished` tells what upload_finish said (its error in `error`). Frees the upload.
 // True when the summary counts.
 bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
                     const struct error *error);
+// Why a summary is rejected, by what upload_fault or upload_finish told; UNSPECIFIED: it is not, and may come
+// again.
+cohort_v1_Reason job_upload_reason(const struct error *fault);
+// What a learner's summary, or the round's weight unit, counts for in the reduction.
+struct contribution job_contribution(const struct job *job, uint32_t slot, uint64_t weight,
+                                     uint32_t staleness);
+// Folds the slot's parked summary in the pool.
+void job_admit_parked(struct job *job, uint32_t slot, uint32_t staleness);
+void job_drop_parked(struct job *job, uint32_t slot);
 // Gives up what the slot's learner is sending, if anything: it ends as broken, soon.
 void job_upload_cancel(struct job *job, uint32_t slot);
 

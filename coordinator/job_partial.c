@@ -36,6 +36,10 @@ static enum status check_header(const struct job *job, const cohort_v1_SummaryHe
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
                          "reducer '%s' takes no partial sums; pass the summaries on one by one",
                          reducer->kind.name);
+    if (job->rules.continuous)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
+                         "schedule '%s' takes no partial sums; pass the summaries on one by one",
+                         job->experiment.options.collaboration.schedule.kind->name);
     if (header->n_values != n || header->bytes != n * sizeof(int64_t))
         return error_set(
             error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
@@ -131,7 +135,7 @@ static void mark_begun(struct job_partial *partial, int64_t now_ms)
             slot->member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
             slot->member->peak_rss_bytes = partial->members.members[i].peak_rss_bytes;
         }
-        round_upload_begun(job->round, partial->slots[i], now_ms);
+        round_upload_begun(job->round, partial->slots[i], false, now_ms); // all of them count, or none
     }
 }
 

@@ -5,6 +5,7 @@
 #include "coordinator/text.h"
 #include "experiment/coding.h"
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +32,12 @@ static enum status check_round(const struct job *job, const cohort_v1_SummaryHea
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
                          "round %u is collected anew, attempt %u; wait for its assignment", header->round,
                          round_attempt(job->round));
+    case OFFER_STALE:
+        return error_set(
+            error, refuse(ret_reason, cohort_v1_Reason_REASON_STALE),
+            "the summary starts from the model of round %u, more than max_staleness '%u' commits "
+            "ago; wait for the next assignment, or raise max_staleness",
+            header->round - 1, round_options(job->round)->max_staleness);
     case OFFER_LATE:
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_ROUND),
                          "round %u is past its deadline and commits without it; wait for the next assignment",
@@ -45,9 +52,9 @@ static enum status check_round(const struct job *job, const cohort_v1_SummaryHea
 }
 
 // Of the slot's summary in the round that is collected.
-static struct coder coder_of(const struct job *job, uint32_t slot)
+static struct coder coder_of(const struct job *job, uint32_t slot, uint32_t number)
 {
-    return experiment_coder(&job->experiment.options, &job->plan, job->model, slot, round_number(job->round),
+    return experiment_coder(&job->experiment.options, &job->plan, job->model, slot, number,
                             job->current->values);
 }
 
@@ -57,7 +64,7 @@ static enum status check_size(const struct job *job, const struct member *member
 {
     bool empty = job_between_peers(job); // the values go to other learners
     size_t n = empty ? 0 : plan_summary_values(&job->plan);
-    const struct coder coder = coder_of(job, member->slot);
+    const struct coder coder = coder_of(job, member->slot, header->round);
     if (header->n_values != n || header->bytes != (empty ? 0 : coder_bytes(&coder)))
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
                          "a summary of %llu values in %llu bytes; this experiment's have %zu in %zu",
@@ -125,6 +132,7 @@ static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, 
         .slot = slot,
         .round = header->round,
         .attempt = header->attempt,
+        .assigned_ns = job->slots[slot].assigned_ns,
         .bytes = header->bytes,
         .header = *header,
         .report = {.weight = header->weight,
@@ -136,44 +144,16 @@ static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, 
         text_clean(ret->header.metrics[i].name);
 }
 
-enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
-                             struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error)
-{
-    uint32_t slot = 0;
-    enum status status = job_check_summary(job, header, &slot, ret_reason, error);
-    if (status != STATUS_OK) {
-        if (*ret_reason == cohort_v1_Reason_REASON_SUPERSEDED)
-            make_way(job, header);
-        return status;
-    }
-    struct upload *upload = NULL;
-    const struct contribution from = {.source = slot, .weight = header->weight, .discount = 1};
-    const struct coder coder = coder_of(job, slot);
-    if (coder_is_identity(&coder))
-        TRY(upload_new(&upload, job->ingest, &from, error));
-    else
-        TRY(upload_new_coded(&upload, job->ingest, &from, &coder, version_ref(job->current), error));
-    if (job->plan.around_model)
-        upload_around(upload, job->current, job->plan.n_values);
-    fill_upload(job, header, slot, call, ret);
-    ret->upload = upload;
-    struct member *member = job->slots[slot].member;
-    member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
-    member->peak_rss_bytes = header->peak_rss_bytes;
-    job->slots[slot].upload = ret;
-    round_upload_begun(job->round, slot, clock_monotonic_ms());
-    return STATUS_OK;
-}
-
 static void event_accepted(struct job *job, const struct job_upload *upload)
 {
     cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
     event.which_event = cohort_v1_WatchExperimentResponse_summary_accepted_tag;
     cohort_v1_SummaryAccepted *accepted = &event.event.summary_accepted;
-    accepted->round = upload->round;
+    accepted->round = round_number(job->round); // that it counts in
     snprintf(accepted->learner, sizeof accepted->learner, "%s", upload->header.learner);
     accepted->weight = upload->report.weight;
-    accepted->seconds = (double)(clock_monotonic_ns() - job->slots[upload->slot].assigned_ns) * 1e-9;
+    accepted->seconds = (double)(clock_monotonic_ns() - upload->assigned_ns) * 1e-9;
+    accepted->staleness = upload->staleness;
     accepted->train_seconds = upload->header.train_seconds;
     accepted->fetch_seconds = upload->header.fetch_seconds;
     accepted->metrics_count = upload->header.metrics_count;
@@ -210,21 +190,189 @@ static void reject(struct job *job, const struct job_upload *upload, bool spoilt
     round_rejected(job->round, upload->slot, spoilt, clock_monotonic_ms());
 }
 
-bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
-                    const struct error *error)
+// ---- from the first byte to the last ----------------------------------------------------------------------
+
+// Without rounds in step a summary is kept apart until it is whole: a commit does not wait for it.
+static enum status open_upload(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
+                               struct upload **ret, struct error *error)
 {
-    struct job *job = upload->job;
-    struct job_slot *slot = &job->slots[upload->slot];
-    bool counts = round_upload_counts(job->round, upload->slot, upload->round, upload->attempt);
-    job->bytes_up += upload_received(upload->upload);
+    const struct contribution from = job_contribution(job, slot, header->weight, 0);
+    struct upload *upload = NULL;
+    const struct coder coder = coder_of(job, slot, header->round);
+    if (coder_is_identity(&coder))
+        TRY(upload_new(&upload, job->ingest, &from, error));
+    else
+        TRY(upload_new_coded(&upload, job->ingest, &from, &coder, version_ref(job->current), error));
+    if (job->plan.around_model)
+        upload_around(upload, job->current, job->plan.n_values);
+    enum status status = job->rules.continuous ? upload_hold(upload, error) : STATUS_OK;
+    if (status == STATUS_OK)
+        *ret = upload;
+    else
+        upload_free(upload);
+    return status;
+}
+
+// Refused before any byte of it came.
+static void refuse_stale(struct job *job, const cohort_v1_SummaryHeader *header, const char *message)
+{
+    const struct member *member = member_find(job->coordinator, header->learner);
+    struct job_upload upload = {.job = job, .round = header->round, .header = *header};
+    job->n_stale++;
+    job->n_rejected++;
+    event_rejected(job, &upload, cohort_v1_Reason_REASON_STALE, message);
+    round_declined(job->round, member->slot, clock_monotonic_ms());
+}
+
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
+                             struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error)
+{
+    uint32_t slot = 0;
+    enum status status = job_check_summary(job, header, &slot, ret_reason, error);
+    if (status != STATUS_OK) {
+        if (*ret_reason == cohort_v1_Reason_REASON_SUPERSEDED)
+            make_way(job, header);
+        if (*ret_reason == cohort_v1_Reason_REASON_STALE)
+            refuse_stale(job, header, error->message);
+        return status;
+    }
+    struct upload *upload = NULL;
+    TRY(open_upload(job, header, slot, &upload, error));
+    fill_upload(job, header, slot, call, ret);
+    ret->upload = upload;
+    struct member *member = job->slots[slot].member;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
+    member->peak_rss_bytes = header->peak_rss_bytes;
+    job->slots[slot].upload = ret;
+    round_upload_begun(job->round, slot, upload_is_held(upload), clock_monotonic_ms());
+    return STATUS_OK;
+}
+
+// Takes what it holds from the upload; true when parts of it spoil the reduction.
+static bool let_go(struct job_upload *upload)
+{
+    struct job_slot *slot = &upload->job->slots[upload->slot];
+    upload->job->bytes_up += upload_received(upload->upload);
     bool spoilt = upload_free(upload->upload);
     upload->upload = NULL;
     if (slot->upload == upload)
         slot->upload = NULL;
+    return spoilt;
+}
+
+static void learner_is_ready(const struct job *job, uint32_t slot)
+{
+    if (job->slots[slot].member)
+        job->slots[slot].member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+}
+
+static enum round_whole reject_stale(struct job_upload *upload, struct error *error)
+{
+    struct job *job = upload->job;
+    error_set(
+        error, STATUS_FAILED_PRECONDITION,
+        "the model that it starts from is '%u' commits old, more than max_staleness '%u'; raise that, or "
+        "the period or buffer of the schedule",
+        upload->staleness, round_options(job->round)->max_staleness);
+    let_go(upload);
+    learner_is_ready(job, upload->slot);
+    job->n_stale++;
+    reject(job, upload, false, cohort_v1_Reason_REASON_STALE, error->message);
+    return WHOLE_STALE;
+}
+
+// `parked_take` is what keeps it from now on.
+static enum round_whole park(struct job_upload *upload, struct job_upload *parked_take)
+{
+    struct job_slot *slot = &upload->job->slots[upload->slot];
+    *parked_take = *upload;
+    parked_take->call = NULL;
+    upload->upload = NULL;
+    if (slot->upload == upload)
+        slot->upload = NULL;
+    slot->parked = parked_take;
+    learner_is_ready(upload->job, upload->slot);
+    return WHOLE_PARK;
+}
+
+struct contribution job_contribution(const struct job *job, uint32_t slot, uint64_t weight,
+                                     uint32_t staleness)
+{
+    const struct choice *algorithm = &job->experiment.options.collaboration.algorithm;
+    enum algorithm_stale stale = ((const struct algorithm_kind *)(const void *)algorithm->kind)->stale;
+    double discount = round_discount(&job->rules, staleness);
+    if (!job->rules.continuous || stale == STALE_STEPS_LESS)
+        return (struct contribution){.source = slot, .weight = weight, .discount = discount};
+    double parts = round((double)weight * JOB_SAMPLE_PARTS * discount);
+    return (struct contribution){.source = slot,
+                                 .weight = parts < 1                      ? 1
+                                           : parts > REDUCTION_WEIGHT_MAX ? REDUCTION_WEIGHT_MAX
+                                                                          : (uint64_t)parts,
+                                 .discount = 1};
+}
+
+// The summary counts in the reduction under way, for as much as its staleness leaves it.
+static void bind(struct job_upload *upload)
+{
+    const struct contribution from =
+        job_contribution(upload->job, upload->slot, upload->report.weight, upload->staleness);
+    if (upload->job->rules.continuous)
+        upload_bind(upload->upload, &from);
+}
+
+enum round_whole job_upload_whole(struct job_upload *upload, struct error *error)
+{
+    struct job *job = upload->job;
+    struct job_upload *room = job->rules.continuous ? memory_alloc(sizeof *room) : NULL;
+    if (job->rules.continuous && !room) { // it may come again
+        job_upload_end(upload, error_no_memory(error, sizeof *room), cohort_v1_Reason_REASON_UNSPECIFIED,
+                       error);
+        return WHOLE_VOID;
+    }
+    enum round_whole whole = round_upload_whole(job->round, upload->slot, upload->round, upload->attempt,
+                                                &upload->staleness, clock_monotonic_ms());
+    if (whole == WHOLE_PARK)
+        return park(upload, room);
+    memory_free(room);
+    if (whole == WHOLE_STALE)
+        return reject_stale(upload, error);
+    if (whole == WHOLE_FOLD)
+        bind(upload);
+    else
+        let_go(upload);
+    return whole;
+}
+
+// ---- the end --------------------------------------------------------------------------------------------
+
+cohort_v1_Reason job_upload_reason(const struct error *fault)
+{
+    switch (fault->status) {
+    case STATUS_OK:
+    case STATUS_ABORTED:
+        return cohort_v1_Reason_REASON_UNSPECIFIED;
+    case STATUS_OUT_OF_RANGE:
+        return cohort_v1_Reason_REASON_OUT_OF_RANGE;
+    case STATUS_DATA_LOSS:
+        return cohort_v1_Reason_REASON_DAMAGED;
+    case STATUS_FAILED_PRECONDITION:
+        return cohort_v1_Reason_REASON_OVERSIZED_NORM;
+    case STATUS_INVALID_ARGUMENT:
+        return cohort_v1_Reason_REASON_NOT_FINITE;
+    default: // memory or a disk that is full, or broken
+        return cohort_v1_Reason_REASON_TOO_LARGE;
+    }
+}
+
+bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
+                    const struct error *error)
+{
+    struct job *job = upload->job;
+    bool counts = round_upload_counts(job->round, upload->slot, upload->round, upload->attempt);
+    bool spoilt = let_go(upload);
     if (!counts)
         return false;
-    if (slot->member)
-        slot->member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    learner_is_ready(job, upload->slot);
     if (finished == STATUS_OK)
         accept(job, upload);
     else if (reason != cohort_v1_Reason_REASON_UNSPECIFIED)
@@ -232,4 +380,38 @@ bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_R
     else
         round_upload_broken(job->round, upload->slot, spoilt, clock_monotonic_ms());
     return finished == STATUS_OK;
+}
+
+// ---- parked summaries -----------------------------------------------------------------------------------
+
+static void run_admit(struct pool_job *pool_job)
+{
+    struct job_upload *upload =
+        (struct job_upload *)(void *)((char *)pool_job - offsetof(struct job_upload, admit_job));
+    struct coordinator *coordinator = upload->job->coordinator;
+    struct error error = ERROR_INIT;
+    enum status status = upload_finish(upload->upload, &error);
+    pthread_mutex_lock(&coordinator->lock);
+    job_upload_end(upload, status, job_upload_reason(&error), &error);
+    pthread_mutex_unlock(&coordinator->lock);
+    memory_free(upload);
+}
+
+void job_admit_parked(struct job *job, uint32_t slot, uint32_t staleness)
+{
+    struct job_upload *upload = job->slots[slot].parked;
+    job->slots[slot].parked = NULL;
+    upload->staleness = staleness;
+    bind(upload);
+    upload->admit_job.run = run_admit;
+    pool_post(job->coordinator->pool, &upload->admit_job);
+}
+
+void job_drop_parked(struct job *job, uint32_t slot)
+{
+    struct job_upload *parked = job->slots[slot].parked;
+    if (!parked)
+        return;
+    let_go(parked);
+    job->slots[slot].parked = memory_free(parked);
 }

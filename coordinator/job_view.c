@@ -54,21 +54,38 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
 
 // ---- explaining -----------------------------------------------------------------------------------------
 
-static const char *why_awaited(const struct job *job, uint32_t slot)
+static void why_awaited(const struct job *job, uint32_t slot, char *ret, size_t bytes)
 {
     const struct job_slot *it = &job->slots[slot];
-    enum slot_task task = round_slot(job->round, slot)->task;
+    const struct slot *work = round_slot(job->round, slot);
+    uint32_t present = job->current ? job->current->round : 0;
     if (!*it->name)
-        return "no learner has taken this place yet";
-    if (!it->member)
-        return "its connection is lost; it goes on when it comes back";
+        snprintf(ret, bytes, "no learner has taken this place yet");
+    else if (!it->member)
+        snprintf(ret, bytes, "its connection is lost; it goes on when it comes back");
+    else if (round_phase(job->round) == ROUND_WAITING)
+        snprintf(ret, bytes, "it loads its data");
+    else if (round_phase(job->round) == ROUND_EVALUATING)
+        snprintf(ret, bytes, "it evaluates the model on data of its own");
+    else if (work->task == TASK_UPLOADING)
+        snprintf(ret, bytes, "it sends its summary");
+    else if (work->number <= present)
+        snprintf(ret, bytes, "it trains, from the model of %u commit%s ago", present + 1 - work->number,
+                 present == work->number ? "" : "s");
+    else
+        snprintf(ret, bytes, "it trains");
+}
+
+// Whether something is expected of the slot: before a round that its learner gets ready, in one that it
+// brings its summary.
+static bool is_awaited(const struct job *job, uint32_t slot)
+{
+    const struct member *member = job->slots[slot].member;
     if (round_phase(job->round) == ROUND_WAITING)
-        return it->member->state == cohort_v1_LearnerState_LEARNER_STATE_READY ? NULL : "it loads its data";
+        return !member || member->state == cohort_v1_LearnerState_LEARNER_STATE_ENROLLED;
     if (round_phase(job->round) == ROUND_EVALUATING)
-        return it->evaluation.asked ? "it evaluates the model on data of its own" : NULL;
-    if (task == TASK_ASSIGNED)
-        return "it trains";
-    return task == TASK_UPLOADING ? "it sends its summary" : NULL;
+        return job->slots[slot].evaluation.asked;
+    return round_awaits(job->round, slot, round_slot(job->round, slot)->number);
 }
 
 enum { AWAITED_MAX = 1000 }; // named in an answer: nobody reads more
@@ -85,15 +102,42 @@ static void add_awaited(const struct job *job, struct arena *arena, cohort_v1_Ex
         return;
     ret->awaited = arena_array(arena, AWAITED_MAX, sizeof *ret->awaited);
     for (uint32_t slot = 0; ret->awaited && slot < job->n_slots && ret->awaited_count < AWAITED_MAX; slot++) {
-        enum slot_task task = round_slot(job->round, slot)->task;
-        const char *why = why_awaited(job, slot);
-        if (!why || (phase == ROUND_COLLECTING && task != TASK_ASSIGNED && task != TASK_UPLOADING))
+        if (!is_awaited(job, slot))
             continue;
         cohort_v1_Awaited *awaited = &ret->awaited[ret->awaited_count++];
         snprintf(awaited->learner, sizeof awaited->learner, "%s", job->slots[slot].name);
-        snprintf(awaited->why, sizeof awaited->why, "%s", why);
+        why_awaited(job, slot, awaited->why, sizeof awaited->why);
         awaited->since_unix_ms = unix_of_monotonic(round_slot(job->round, slot)->since_ms);
     }
+}
+
+static void explain_waiting(const struct job *job, char *ret, size_t bytes)
+{
+    uint32_t number = round_number(job->round) + 1, start_with = round_options(job->round)->start_with;
+    if (number > 1)
+        snprintf(ret, bytes, "round %u starts when at least %u learners are there again (%u are ready)",
+                 number, round_minimum(job->round), round_n_ready(job->round));
+    else if (start_with)
+        snprintf(ret, bytes, "round 1 starts when %u of %u learners are ready (%u are)", start_with,
+                 job->n_slots, round_n_ready(job->round));
+    else
+        snprintf(ret, bytes, "round 1 starts when all %u learners are ready (%u are)", job->n_slots,
+                 round_n_ready(job->round));
+}
+
+// What makes the round commit: a number of summaries, all of them, or the time.
+static void explain_collecting(const struct job *job, char *ret, size_t bytes)
+{
+    const struct round_options *options = round_options(job->round);
+    uint32_t number = round_number(job->round), wanted = round_n_wanted(job->round);
+    char all[96] = "all awaited summaries are in";
+    if (options->continuous ? options->target : wanted < round_n_selected(job->round))
+        snprintf(all, sizeof all, "%u summaries are in (%u are)", wanted, round_n_submitted(job->round));
+    if (options->deadline_ms)
+        snprintf(ret, bytes, "round %u commits when %s, or after its %s with at least %u of them", number,
+                 all, job->rules.period_ms ? "period" : "deadline", round_minimum(job->round));
+    else
+        snprintf(ret, bytes, "round %u commits when %s; there is no deadline", number, all);
 }
 
 static void explain_next(const struct job *job, cohort_v1_ExplainExperimentResponse *ret)
@@ -104,18 +148,10 @@ static void explain_next(const struct job *job, cohort_v1_ExplainExperimentRespo
     size_t n = sizeof ret->next;
     switch (round_phase(job->round)) {
     case ROUND_WAITING:
-        snprintf(next, n, "round %u starts when all %u learners are ready (%u are)", number + 1, job->n_slots,
-                 round_n_ready(job->round));
+        explain_waiting(job, next, n);
         break;
     case ROUND_COLLECTING:
-        if (round_deadline(job->round) == INT64_MAX)
-            snprintf(next, n, "round %u commits when all awaited summaries are in; there is no deadline",
-                     number);
-        else
-            snprintf(next, n,
-                     "round %u commits when all awaited summaries are in, or after its deadline with at "
-                     "least %u of them",
-                     number, round_minimum(job->round));
+        explain_collecting(job, next, n);
         break;
     case ROUND_COMMITTING:
         snprintf(next, n, "round %u is reduced and stored", number);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "coordinator/job.h"
 #include "data/format.h"
+#include "experiment/coding.h"
 #include "store/safetensors.h"
 #include <math.h>
 #include <stddef.h>
@@ -160,6 +161,21 @@ static enum status make_folder(const struct job *job, struct error *error)
     return file_make_folder(path, error);
 }
 
+// Stale summaries lie around models that are gone.
+static enum status check_coding(const struct job *job, const struct algorithm_plan *plan, struct error *error)
+{
+    const struct collaboration_options *collaboration = &job->experiment.options.collaboration;
+    if (!job->rules.continuous || !plan->around_model || experiment_sends_values(&job->experiment.options))
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_INVALID_ARGUMENT,
+        "with schedule '%s', codec '%s' does not go with algorithm '%s', whose weights it codes as "
+        "their distance from a model that the coordinator keeps no longer: choose fedbuff, which "
+        "sends updates, or codec f32",
+        collaboration->schedule.kind->name, collaboration->codec.kind->name,
+        collaboration->algorithm.kind->name);
+}
+
 static enum status prepare(const struct job *job, struct prepared *ret, struct error *error)
 {
     struct shape shape = shape_of(&job->data);
@@ -170,6 +186,7 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
     TRY(experiment_check_plan(&job->experiment, &ret->plan, error));
     if (!job_between_peers(job))
         TRY(check_size(job, &ret->plan, error));
+    TRY(check_coding(job, &ret->plan, error));
     TRY(first_values(job, ret, error));
     TRY(make_folder(job, error));
     const struct reduction_room room = {.memory_bytes = (size_t)job->coordinator->options->buffer_bytes,
@@ -287,7 +304,7 @@ static void gather_metrics(struct job *job)
 {
     double loss = 0, accuracy = 0, squares = 0, weight = 0;
     for (uint32_t slot = 0; slot < job->n_slots; slot++) {
-        if (round_slot(job->round, slot)->task != TASK_SUBMITTED)
+        if (!round_slot(job->round, slot)->counted)
             continue;
         const struct slot_report *report = &job->slots[slot].report;
         loss += (double)report->weight * report->train_loss;

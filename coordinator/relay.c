@@ -10,12 +10,14 @@
 // ---- experiments ----------------------------------------------------------------------------------------
 
 // Sums of partial sums are those of all summaries only where the reducer says so, and where every summary is
-// judged by itself alone: by its weight and its values.
+// judged by itself alone: by its weight and its values. Stale summaries count for less than the others.
 static bool adds_up(const struct experiment *experiment)
 {
     const struct reducer_kind *reducer =
         (const struct reducer_kind *)(const void *)experiment->options.collaboration.reducer.kind;
-    return reducer->sums != NULL && experiment->options.collaboration.max_norm == 0;
+    const struct experiment_options *options = &experiment->options;
+    return reducer->sums != NULL && options->collaboration.max_norm == 0 &&
+           !experiment_rules(options).continuous;
 }
 
 struct relay_job *relay_job_find(const struct relay *relay, const char *id)

@@ -1,24 +1,8 @@
-#include "coordinator/round.h"
 #include "base/memory.h"
+#include "coordinator/round_impl.h"
 #include "coordinator/select.h"
 #include <assert.h>
 #include <math.h>
-
-struct round {
-    struct round_options options;
-    struct round_operations operations;
-    void *user;
-    enum round_phase phase;
-    enum round_outcome outcome;
-    uint32_t number; // of the round under way or last committed
-    uint32_t attempt;
-    uint64_t weight_unit;
-    int64_t deadline_ms;            // INT64_MAX: none
-    bool prepared, pausing, filled; // filled: all slots have been ready at once
-    struct slot *slots;             // [options.n_learners]
-    uint32_t *members; // [options.n_learners], working space; the first n_selected are this round's
-    uint32_t n_selected, n_submitted, n_failed;
-};
 
 struct round *round_new(const struct round_options *options, const struct round_operations *operations,
                         void *user)
@@ -46,7 +30,7 @@ struct round *round_free(struct round *round)
 
 // ---- moving on ------------------------------------------------------------------------------------------
 
-static void enter(struct round *round, enum round_phase phase)
+void round_enter(struct round *round, enum round_phase phase)
 {
     if (round->phase == phase)
         return;
@@ -54,7 +38,7 @@ static void enter(struct round *round, enum round_phase phase)
     round->operations.changed(round->user, phase);
 }
 
-static void set_deadline(struct round *round, int64_t at_ms)
+void round_set_deadline(struct round *round, int64_t at_ms)
 {
     round->deadline_ms = at_ms;
     round->operations.wake_at(round->user, at_ms);
@@ -66,16 +50,24 @@ static bool awaited(const struct round *round, uint32_t slot)
     return round->phase == ROUND_COLLECTING && (task == TASK_ASSIGNED || task == TASK_UPLOADING);
 }
 
-static void finish(struct round *round, enum round_outcome outcome)
+static void withdraw_awaited(struct round *round)
+{
+    for (uint32_t i = 0; i < round->n_selected; i++)
+        if (awaited(round, round->members[i]))
+            round->operations.withdraw(round->user, round->members[i], round->number);
+}
+
+void round_finish(struct round *round, enum round_outcome outcome)
 {
     if (round->phase == ROUND_DONE)
         return;
     round->outcome = outcome;
-    for (uint32_t i = 0; i < round->n_selected; i++)
-        if (awaited(round, round->members[i]))
-            round->operations.withdraw(round->user, round->members[i], round->number);
-    set_deadline(round, INT64_MAX);
-    enter(round, ROUND_DONE);
+    if (round->options.continuous)
+        continuous_release(round);
+    else
+        withdraw_awaited(round);
+    round_set_deadline(round, INT64_MAX);
+    round_enter(round, ROUND_DONE);
 }
 
 static int64_t left_ms(const struct round *round, int64_t now_ms)
@@ -85,7 +77,7 @@ static int64_t left_ms(const struct round *round, int64_t now_ms)
     return round->deadline_ms > now_ms ? round->deadline_ms - now_ms : 1;
 }
 
-static void set_task(struct round *round, uint32_t slot, enum slot_task task, int64_t now_ms)
+void round_set_task(struct round *round, uint32_t slot, enum slot_task task, int64_t now_ms)
 {
     round->slots[slot].task = task;
     round->slots[slot].since_ms = now_ms;
@@ -94,15 +86,14 @@ static void set_task(struct round *round, uint32_t slot, enum slot_task task, in
 
 static void assign(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    set_task(round, slot, TASK_ASSIGNED, now_ms);
+    round_set_task(round, slot, TASK_ASSIGNED, now_ms);
+    round->slots[slot].number = round->number;
     if (round->slots[slot].state == SLOT_READY)
         round->operations.assign(round->user, slot, round->number, round->attempt, round->weight_unit,
                                  left_ms(round, now_ms));
 }
 
-// Members are those that were once ready and have not left, connected or not: so a restart at an unlucky
-// moment does not change who is selected.
-static uint32_t gather_members(struct round *round)
+uint32_t round_gather_members(struct round *round)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < round->options.n_learners; i++)
@@ -111,35 +102,59 @@ static uint32_t gather_members(struct round *round)
     return n;
 }
 
-static void begin_round(struct round *round, int64_t now_ms)
+uint64_t round_mean_weight(const struct round *round, uint32_t n)
 {
-    uint32_t n_members = gather_members(round);
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += round->slots[round->members[i]].weight;
+    return sum / n ? sum / n : 1;
+}
+
+uint32_t round_share(const struct round *round, uint32_t n_members)
+{
     uint32_t wanted = (uint32_t)ceil(round->options.fraction * n_members - 1e-9);
-    if (wanted < round->options.minimum)
-        wanted = round->options.minimum;
-    if (wanted == 0)
-        wanted = 1;
-    if (n_members < wanted) { // until enough have joined again
-        enter(round, ROUND_WAITING);
-        return;
-    }
+    return wanted < round_minimum(round) ? round_minimum(round) : wanted;
+}
+
+void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, int64_t now_ms)
+{
     round->number++;
     round->attempt = 1;
-    round->n_selected = wanted;
+    round->n_selected = n_selected;
     round->n_submitted = round->n_failed = 0;
-    select_uniform(round->options.seed, round->number, round->members, n_members, wanted);
-    uint64_t sum = 0;
+    round->weight_unit = weight_unit;
     for (uint32_t i = 0; i < round->options.n_learners; i++) {
-        set_task(round, i, TASK_NONE, now_ms);
+        round->slots[i].counted = false;
         round->slots[i].n_spoilt = 0;
     }
-    for (uint32_t i = 0; i < wanted; i++)
-        sum += round->slots[round->members[i]].weight;
-    round->weight_unit = sum / wanted ? sum / wanted : 1;
-    set_deadline(round, round->options.deadline_ms ? now_ms + round->options.deadline_ms : INT64_MAX);
-    enter(round, ROUND_COLLECTING);
-    round->operations.begin(round->user, round->number, wanted, round->weight_unit);
-    for (uint32_t i = 0; i < wanted; i++)
+    round_set_deadline(round, round->options.deadline_ms ? now_ms + round->options.deadline_ms : INT64_MAX);
+    round_enter(round, ROUND_COLLECTING);
+    round->operations.begin(round->user, round->number, n_selected, weight_unit);
+}
+
+// As many as are wanted, times the over-selection, of whom the first ones will do (Bonawitz et al. 2019,
+// section 2.2).
+static uint32_t n_to_select(const struct round *round, uint32_t n_wanted, uint32_t n_members)
+{
+    double more = ceil(round->options.over_selection * n_wanted - 1e-9);
+    uint32_t n = more < n_members ? (uint32_t)more : n_members;
+    return n < n_wanted ? n_wanted : n;
+}
+
+static void begin_round(struct round *round, int64_t now_ms)
+{
+    uint32_t n_members = round_gather_members(round), wanted = round_share(round, n_members);
+    if (n_members < wanted) { // until enough have joined again
+        round_enter(round, ROUND_WAITING);
+        return;
+    }
+    uint32_t n = n_to_select(round, wanted, n_members);
+    round->n_wanted = wanted;
+    for (uint32_t i = 0; i < round->options.n_learners; i++)
+        round_set_task(round, i, TASK_NONE, now_ms);
+    select_uniform(round->options.seed, round->number + 1, round->members, n_members, n);
+    round_open(round, n, round_mean_weight(round, n), now_ms);
+    for (uint32_t i = 0; i < n; i++)
         assign(round, round->members[i], now_ms);
 }
 
@@ -147,25 +162,37 @@ static void begin_round(struct round *round, int64_t now_ms)
 static void go_on(struct round *round, int64_t now_ms)
 {
     if (round->number == round->options.rounds) {
-        enter(round, ROUND_EVALUATING);
+        if (round->options.continuous)
+            continuous_release(round);
+        round_enter(round, ROUND_EVALUATING);
     } else if (round->pausing) {
-        enter(round, ROUND_PAUSED);
+        round_enter(round, ROUND_PAUSED);
+    } else if (round->options.continuous) {
+        continuous_begin(round, now_ms);
     } else {
         begin_round(round, now_ms);
     }
 }
 
-static bool uploading(const struct round *round)
+// With as many summaries as were wanted, the rest is done without, as far as it leaves no trace.
+static bool enough(const struct round *round)
 {
-    for (uint32_t i = 0; i < round->n_selected; i++)
-        if (round->slots[round->members[i]].task == TASK_UPLOADING)
+    return round->n_submitted >= round->n_wanted;
+}
+
+static bool held_up(const struct round *round)
+{
+    for (uint32_t i = 0; i < round->n_selected; i++) {
+        const struct slot *slot = &round->slots[round->members[i]];
+        if (slot->task == TASK_UPLOADING && !(enough(round) && slot->upload == UPLOAD_HELD))
             return true;
+    }
     return false;
 }
 
 static void fail_slot(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    set_task(round, slot, TASK_FAILED, now_ms);
+    round_set_task(round, slot, TASK_FAILED, now_ms);
     round->n_failed++;
 }
 
@@ -179,32 +206,40 @@ static void give_up(struct round *round, uint32_t slot, int64_t now_ms)
         fail_slot(round, slot, now_ms);
 }
 
-// The deadline has passed with the minimum in hand: what is under way may end, nothing new begins.
-static bool closing(const struct round *round, int64_t now_ms)
+bool round_overdue(const struct round *round, int64_t now_ms)
 {
     return now_ms >= round->deadline_ms && round->n_submitted >= round_minimum(round);
 }
 
-// Commits when everyone still awaited has submitted, or the deadline has passed with the minimum in hand. An
-// upload under way is waited for in either case: its lease, not the deadline, ends it.
+// What is under way may end, nothing new begins.
+static bool closing(const struct round *round, int64_t now_ms)
+{
+    return round_overdue(round, now_ms) || enough(round);
+}
+
+void round_start_commit(struct round *round)
+{
+    round_set_deadline(round, INT64_MAX);
+    round_enter(round, ROUND_COMMITTING);
+    round->operations.commit(round->user, round->number, round->n_submitted);
+}
+
+// Commits when everyone still awaited has submitted, or as many as were wanted, or the deadline has passed
+// with the minimum in hand. An upload under way is waited for: its lease, not the deadline, ends it.
 static void consider(struct round *round, int64_t now_ms)
 {
     if (round->phase != ROUND_COLLECTING)
         return;
     uint32_t possible = round->n_selected - round->n_failed;
     if (possible < round_minimum(round)) {
-        finish(round, ROUND_FAILED);
+        round_finish(round, ROUND_FAILED);
         return;
     }
     bool all = round->n_submitted == possible;
-    if ((!all && !closing(round, now_ms)) || uploading(round))
+    if ((!all && !closing(round, now_ms)) || held_up(round))
         return;
-    set_deadline(round, INT64_MAX);
-    for (uint32_t i = 0; i < round->n_selected; i++)
-        if (round->slots[round->members[i]].task == TASK_ASSIGNED)
-            round->operations.withdraw(round->user, round->members[i], round->number);
-    enter(round, ROUND_COMMITTING);
-    round->operations.commit(round->user, round->number, round->n_submitted);
+    withdraw_awaited(round);
+    round_start_commit(round);
 }
 
 // Parts of a summary that will never be whole are in the reduction: start it over.
@@ -212,6 +247,8 @@ static void collect_again(struct round *round, int64_t now_ms)
 {
     round->attempt++;
     round->n_submitted = 0;
+    for (uint32_t i = 0; i < round->n_selected; i++)
+        round->slots[round->members[i]].counted = false;
     round->operations.begin(round->user, round->number, round->n_selected, round->weight_unit);
     for (uint32_t i = 0; i < round->n_selected; i++) {
         uint32_t slot = round->members[i];
@@ -230,7 +267,8 @@ static void start_when_complete(struct round *round, int64_t now_ms)
 {
     if (round->phase != ROUND_WAITING || !round->prepared)
         return;
-    if (!round->filled && round_n_ready(round) < round->options.n_learners)
+    uint32_t needed = round->options.start_with ? round->options.start_with : round->options.n_learners;
+    if (!round->filled && round_n_ready(round) < needed)
         return;
     round->filled = true;
     go_on(round, now_ms);
@@ -249,7 +287,9 @@ void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, in
     it->state = SLOT_READY;
     if (fresh || round->phase != ROUND_COLLECTING) // the weight unit of a round under way stands
         it->weight = weight;
-    if (round->phase == ROUND_COLLECTING && it->task == TASK_ASSIGNED) // an upload under way goes on
+    if (round->options.continuous)
+        continuous_ready(round, slot, fresh, now_ms);
+    else if (round->phase == ROUND_COLLECTING && it->task == TASK_ASSIGNED) // an upload under way goes on
         assign(round, slot, now_ms);
     start_when_complete(round, now_ms);
 }
@@ -267,9 +307,19 @@ void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms)
     round_declined(round, slot, now_ms);
 }
 
+void round_learner_anew(struct round *round, uint32_t slot, int64_t now_ms)
+{
+    if (round->options.continuous)
+        continuous_anew(round, slot, now_ms);
+    else if (awaited(round, slot) && round->slots[slot].task == TASK_ASSIGNED)
+        assign(round, slot, now_ms);
+}
+
 void round_declined(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    if (!awaited(round, slot))
+    if (round->options.continuous)
+        continuous_declined(round, slot, now_ms);
+    if (round->options.continuous || !awaited(round, slot))
         return;
     give_up(round, slot, now_ms);
     consider(round, now_ms);
@@ -278,6 +328,8 @@ void round_declined(struct round *round, uint32_t slot, int64_t now_ms)
 enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
                              int64_t now_ms)
 {
+    if (round->options.continuous && round->phase != ROUND_DONE)
+        return continuous_offer(round, slot, number);
     if (round->phase != ROUND_COLLECTING || number != round->number)
         return OFFER_WRONG_ROUND;
     switch (round->slots[slot].task) {
@@ -294,21 +346,40 @@ enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t 
     }
 }
 
-void round_upload_begun(struct round *round, uint32_t slot, int64_t now_ms)
+void round_upload_begun(struct round *round, uint32_t slot, bool held, int64_t now_ms)
 {
-    assert(round_offer(round, slot, round->number, round->attempt, now_ms) == OFFER_TAKE);
-    set_task(round, slot, TASK_UPLOADING, now_ms);
+    assert(round->slots[slot].task == TASK_ASSIGNED && (held || !round->options.continuous));
+    round_set_task(round, slot, TASK_UPLOADING, now_ms);
+    round->slots[slot].upload = held ? UPLOAD_HELD : UPLOAD_STREAMS;
 }
 
 bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt)
 {
+    if (round->options.continuous)
+        return continuous_counts(round, slot, number);
     return round->phase == ROUND_COLLECTING && number == round->number && attempt == round->attempt &&
            round->slots[slot].task == TASK_UPLOADING;
 }
 
+enum round_whole round_upload_whole(struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
+                                    uint32_t *ret_staleness, int64_t now_ms)
+{
+    *ret_staleness = 0;
+    if (!round_upload_counts(round, slot, number, attempt))
+        return WHOLE_VOID;
+    if (round->options.continuous)
+        return continuous_whole(round, slot, ret_staleness, now_ms);
+    round->slots[slot].upload = UPLOAD_FOLDS;
+    return WHOLE_FOLD;
+}
+
 void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
 {
-    assert(round->phase == ROUND_COLLECTING && round->slots[slot].task == TASK_UPLOADING);
+    assert(round->slots[slot].task == TASK_UPLOADING);
+    if (round->options.continuous) {
+        continuous_broken(round, slot, now_ms);
+        return;
+    }
     if (spoilt && ++round->slots[slot].n_spoilt == ROUND_SPOILT_MAX)
         round->slots[slot].doomed = true;
     if (round->slots[slot].doomed)
@@ -323,14 +394,23 @@ void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_
 void round_submitted(struct round *round, uint32_t slot, int64_t now_ms)
 {
     assert(round->phase == ROUND_COLLECTING && round->slots[slot].task == TASK_UPLOADING);
-    set_task(round, slot, TASK_SUBMITTED, now_ms);
+    round_set_task(round, slot, TASK_SUBMITTED, now_ms);
+    round->slots[slot].counted = true;
     round->n_submitted++;
-    consider(round, now_ms);
+    if (round->options.continuous)
+        continuous_go_on(round, now_ms);
+    else
+        consider(round, now_ms);
 }
 
 void round_rejected(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
 {
-    assert(round->phase == ROUND_COLLECTING && round->slots[slot].task == TASK_UPLOADING);
+    assert(round->slots[slot].task == TASK_UPLOADING);
+    if (round->options.continuous) {
+        round_set_task(round, slot, TASK_FAILED, now_ms);
+        continuous_go_on(round, now_ms);
+        return;
+    }
     fail_slot(round, slot, now_ms);
     if (spoilt)
         collect_again(round, now_ms);
@@ -342,14 +422,14 @@ void round_committed(struct round *round, bool stored, int64_t now_ms)
     if (round->phase != ROUND_COMMITTING)
         return;
     if (!stored) {
-        finish(round, ROUND_FAILED);
+        round_finish(round, ROUND_FAILED);
         return;
     }
     round->operations.evaluate(round->user, round->number);
     if (round->phase != ROUND_COMMITTING) // answered at once
         return;
     if (round->options.evaluation_decides)
-        enter(round, ROUND_EVALUATING);
+        round_enter(round, ROUND_EVALUATING);
     else
         go_on(round, now_ms);
 }
@@ -359,16 +439,19 @@ void round_evaluated(struct round *round, uint32_t number, bool stop, int64_t no
     if (number != round->number || (round->phase != ROUND_EVALUATING && round->phase != ROUND_COMMITTING))
         return; // of an earlier round, while the next one is under way
     if (stop && number < round->options.rounds)
-        finish(round, ROUND_STOPPED_EARLY);
+        round_finish(round, ROUND_STOPPED_EARLY);
     else if (number == round->options.rounds)
-        finish(round, ROUND_COMPLETED);
+        round_finish(round, ROUND_COMPLETED);
     else
         go_on(round, now_ms);
 }
 
 void round_tick(struct round *round, int64_t now_ms)
 {
-    consider(round, now_ms);
+    if (round->options.continuous)
+        continuous_go_on(round, now_ms);
+    else
+        consider(round, now_ms);
 }
 
 void round_pause(struct round *round, int64_t now_ms)
@@ -376,7 +459,7 @@ void round_pause(struct round *round, int64_t now_ms)
     (void)now_ms;
     round->pausing = true;
     if (round->phase == ROUND_WAITING && round->filled)
-        enter(round, ROUND_PAUSED);
+        round_enter(round, ROUND_PAUSED);
 }
 
 void round_resume(struct round *round, int64_t now_ms)
@@ -391,76 +474,11 @@ void round_resume(struct round *round, int64_t now_ms)
 void round_cancel(struct round *round, int64_t now_ms)
 {
     (void)now_ms;
-    finish(round, ROUND_CANCELLED);
+    round_finish(round, ROUND_CANCELLED);
 }
 
 void round_fail(struct round *round, int64_t now_ms)
 {
     (void)now_ms;
-    finish(round, ROUND_FAILED);
-}
-
-// ---- what it is doing -----------------------------------------------------------------------------------
-
-enum round_phase round_phase(const struct round *round)
-{
-    return round->phase;
-}
-
-enum round_outcome round_outcome(const struct round *round)
-{
-    return round->outcome;
-}
-
-uint32_t round_number(const struct round *round)
-{
-    return round->number;
-}
-
-uint32_t round_attempt(const struct round *round)
-{
-    return round->attempt;
-}
-
-uint64_t round_weight_unit(const struct round *round)
-{
-    return round->weight_unit;
-}
-
-bool round_pausing(const struct round *round)
-{
-    return round->pausing;
-}
-
-int64_t round_deadline(const struct round *round)
-{
-    return round->deadline_ms;
-}
-
-const struct slot *round_slot(const struct round *round, uint32_t slot)
-{
-    return &round->slots[slot];
-}
-
-uint32_t round_n_ready(const struct round *round)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < round->options.n_learners; i++)
-        n += round->slots[i].state == SLOT_READY;
-    return n;
-}
-
-uint32_t round_n_selected(const struct round *round)
-{
-    return round->n_selected;
-}
-
-uint32_t round_n_submitted(const struct round *round)
-{
-    return round->n_submitted;
-}
-
-uint32_t round_minimum(const struct round *round)
-{
-    return round->options.minimum ? round->options.minimum : 1;
+    round_finish(round, ROUND_FAILED);
 }

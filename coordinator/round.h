@@ -16,6 +16,12 @@
 //   any ──cancel, fault, fewer than the minimum possible──▶ DONE ◀┘
 //
 // clang-format on
+// In step (a synchronous schedule) a round selects learners, who all start from the model of the round
+// before, and waits for them. A continuous schedule lets learners train on while rounds are committed: each
+// assignment is bound to the model that it started from, and its summary counts in whatever round is
+// collected when it is whole, `staleness` commits later. One that becomes whole between two rounds is parked
+// for the next one, and so is a learner's second one of a round. round_continuous.c has what differs.
+//
 // Not thread-safe: the owner's lock guards it. Operations are called from within events, under that lock.
 #pragma once
 
@@ -41,11 +47,18 @@ enum round_outcome { ROUND_COMPLETED, ROUND_STOPPED_EARLY, ROUND_FAILED, ROUND_C
 struct round_options {
     uint64_t seed;
     uint32_t rounds;
-    uint32_t n_learners;     // slots; the first round waits for all of them
-    uint32_t minimum;        // summaries without which a round cannot commit; 0: one
-    double fraction;         // of the members, selected a round
-    int64_t deadline_ms;     // of a round; 0: none. Past it, the round commits as soon as it has the minimum.
+    uint32_t n_learners;   // slots
+    uint32_t start_with;   // learners ready before the first round begins; 0: all of them
+    uint32_t minimum;      // summaries without which a round cannot commit; 0: one
+    double fraction;       // of the members, wanted a round; continuous: training at the same time
+    double over_selection; // times as many are selected as are wanted; the round commits with the first ones
+    int64_t deadline_ms;   // of a round; 0: none. Past it, the round commits as soon as it has the minimum.
     bool evaluation_decides; // wait for a round's evaluation before the next one, which it may stop
+
+    bool continuous;        // what follows is for that
+    uint32_t target;        // summaries that make a round commit; 0: all awaited ones, or the deadline
+    bool refills;           // a place is taken again in mid-round, else only by the next round
+    uint32_t max_staleness; // of a summary that may still count
 };
 
 // What the machine asks of its owner.
@@ -53,10 +66,14 @@ struct round_operations {
     // A round begins: reset the reduction. `weight_unit` is the mean of the selected learners' weights.
     void (*begin)(void *user, uint32_t round, uint32_t n_selected, uint64_t weight_unit);
     // Send the learner in `slot` its assignment. `attempt` counts collections of this round, from 1.
+    // Continuous: once more when its learner came back, maybe of an earlier round.
     void (*assign)(void *user, uint32_t slot, uint32_t round, uint32_t attempt, uint64_t weight_unit,
                    int64_t left_ms);
     // The assignment is void: the round goes on without this learner.
     void (*withdraw)(void *user, uint32_t slot, uint32_t round);
+    // Fold the slot's parked summary into the round that has just begun; answer, later, with round_submitted
+    // or round_rejected. Continuous only.
+    void (*admit)(void *user, uint32_t slot, uint32_t staleness);
     // Reduce, re-update and store; answer with round_committed.
     void (*commit)(void *user, uint32_t round, uint32_t n_summaries);
     // Evaluate the committed model; answer with round_evaluated.
@@ -78,7 +95,15 @@ enum slot_task {
     TASK_ASSIGNED,
     TASK_UPLOADING,
     TASK_SUBMITTED,
+    TASK_PARKED, // whole, and kept for the next round
     TASK_FAILED, // rejected, declined or gone: not awaited any more in this round
+};
+
+// How an upload under way relates to the reduction.
+enum slot_upload {
+    UPLOAD_STREAMS, // folded as it comes: a commit waits for its end
+    UPLOAD_HELD,    // kept apart until it is whole
+    UPLOAD_FOLDS,   // whole, and being folded: a commit waits for that
 };
 
 // What to answer a learner that wants to send its summary.
@@ -90,6 +115,15 @@ enum round_offer {
     OFFER_LATE,         // past the deadline, with the minimum in hand
     OFFER_NOT_SELECTED, // or not awaited any more
     OFFER_WRONG_ROUND,  // not the one that is being collected
+    OFFER_STALE,        // started from a model that is too old; the learner is to be given up as declined
+};
+
+// What becomes of an upload all of whose bytes have come.
+enum round_whole {
+    WHOLE_VOID,  // the round or the attempt has moved on
+    WHOLE_FOLD,  // to be folded now, then round_submitted or round_rejected
+    WHOLE_PARK,  // to be kept until `admit` asks for it, or the learner has left, or the end
+    WHOLE_STALE, // too old by now: to be rejected
 };
 
 struct slot {
@@ -97,8 +131,11 @@ struct slot {
     enum slot_task task;
     uint64_t weight;
     int64_t since_ms; // of the task
-    uint8_t n_spoilt; // collections of this round that it spoilt
-    bool doomed;      // uploading, and its learner gone: counts if whole, else the slot fails
+    uint32_t number;  // the round of its last assignment, which starts from the model of the round before
+    bool counted;     // a summary of it is in the round's reduction
+    enum slot_upload upload; // while uploading
+    uint8_t n_spoilt;        // collections of this round that it spoilt
+    bool doomed;             // uploading, and its learner gone: counts if whole, else the slot fails
 };
 
 // NULL when out of memory.
@@ -111,15 +148,22 @@ void round_prepared(struct round *round, int64_t now_ms); // the model is there,
 void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, int64_t now_ms);
 void round_learner_lost(struct round *round, uint32_t slot, int64_t now_ms);
 void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms);
-// The learner cannot serve the round under way.
+// The learner cannot serve its assignment.
 void round_declined(struct round *round, uint32_t slot, int64_t now_ms);
+// The model that its assignment starts from is gone: it is assigned anew, from the present one.
+void round_learner_anew(struct round *round, uint32_t slot, int64_t now_ms);
 // Whether a summary may begin to come: a slot has one upload at a time, and every one that began ends by one
-// of the three below, which a round waits for, past its deadline too. An upload counts unless the round or
-// the attempt has moved on; its end is told only then.
+// of the three below, which a round waits for, past its deadline too, unless it is held and there are enough.
+// An upload counts unless the round or the attempt has moved on; its end is told only then.
 enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
                              int64_t now_ms);
-void round_upload_begun(struct round *round, uint32_t slot, int64_t now_ms); // OFFER_TAKE was the answer
+// OFFER_TAKE was the answer. `held`: kept apart until whole, as every one is under a continuous schedule.
+void round_upload_begun(struct round *round, uint32_t slot, bool held, int64_t now_ms);
 bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt);
+// All bytes are there: asked before the summary is folded. Commits since the model that it started from are
+// in `ret_staleness`, unless VOID.
+enum round_whole round_upload_whole(struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
+                                    uint32_t *ret_staleness, int64_t now_ms);
 void round_submitted(struct round *round, uint32_t slot, int64_t now_ms);
 // Cut short: the learner is asked again. With `spoilt`, parts of it are in the reduction, and everyone is; a
 // learner that does so ROUND_SPOILT_MAX times in a round is not asked any more.
@@ -146,5 +190,9 @@ int64_t round_deadline(const struct round *round); // INT64_MAX: none
 const struct slot *round_slot(const struct round *round, uint32_t slot);
 uint32_t round_n_ready(const struct round *round);
 uint32_t round_n_selected(const struct round *round);
+uint32_t round_n_wanted(const struct round *round); // summaries that make it commit; 0: all awaited ones
 uint32_t round_n_submitted(const struct round *round);
 uint32_t round_minimum(const struct round *round);
+const struct round_options *round_options(const struct round *round);
+// The slot's learner has an assignment of that round whose summary has not come yet.
+bool round_awaits(const struct round *round, uint32_t slot, uint32_t number);

@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static void answer_ready(struct learner *learner)
+void learner_tell_ready(struct learner *learner, bool anew)
 {
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     request.which_event = cohort_v1_AttendRequest_ready_tag;
     cohort_v1_Ready *ready = &request.event.ready;
     snprintf(ready->experiment_id, sizeof ready->experiment_id, "%s", learner->study->id);
+    ready->anew = anew;
     ready->has_data = true;
     ready->data.n_samples = learner->part.n_samples;
     ready->data.target_values = learner->samples.dataset.target_type == TARGET_VALUES;
@@ -92,7 +93,7 @@ static void run_load(struct pool_job *job)
     if (status == STATUS_OK) {
         learner->loaded = true;
         if (!learner->dismissed && !learner->enrol_yaml)
-            answer_ready(learner);
+            learner_tell_ready(learner, false);
     } else {
         answer_decline(learner, learner->study->id, error.message);
         learner_leave_study(learner);
@@ -127,7 +128,7 @@ void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol)
     if (same && learner->activity == ACTIVITY_LOADING)
         return; // it answers when it is loaded
     if (same && learner->loaded) {
-        answer_ready(learner);
+        learner_tell_ready(learner, false);
         return;
     }
     memory_free(learner->enrol_yaml);

@@ -86,6 +86,8 @@ struct learner {
     enum activity activity;
     int64_t due_ms;
     unsigned int n_retries;
+    bool model_gone;     // the assigned round's: the coordinator is to be asked for another assignment
+    unsigned int n_gone; // times in a row
     struct learner *next_waiting; // for the same fetch
     int64_t fetch_started_ns;
     struct pool_job job;
@@ -130,6 +132,7 @@ void learner_send(struct learner *learner, const cohort_v1_AttendRequest *messag
 void learner_farewell(struct learner *learner);
 
 void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol); // enrolment.c
+void learner_tell_ready(struct learner *learner, bool anew);               // anew: its assignment is lost
 void learner_load(struct learner *learner);                                // what it was enrolled in; idle
 void learner_leave_study(struct learner *learner);                         // forgets the experiment; idle
 

@@ -241,7 +241,7 @@ void learner_train(struct learner *learner)
 
 static bool keep_model(struct learner *learner, uint32_t round, const char *sha256)
 {
-    learner->n_retries = 0;
+    learner->n_retries = learner->n_gone = 0;
     learner->activity = ACTIVITY_NONE;
     if (!take_model(learner))
         return false;
@@ -326,6 +326,13 @@ static void begin_round(struct learner *learner)
 }
 
 // A summary that is kept goes before what would overwrite it.
+// Of a round whose model has been replaced meanwhile.
+static void ask_anew(struct learner *learner)
+{
+    learner_withdraw(learner);
+    learner_tell_ready(learner, true);
+}
+
 void learner_go_on(struct learner *learner)
 {
     if (learner->activity != ACTIVITY_NONE || learner->host->ending)
@@ -340,6 +347,8 @@ void learner_go_on(struct learner *learner)
         peer_round_start_exchange(learner);
     else if (learner->assigned && learner->loaded && has_summary(learner))
         learner_submit(learner);
+    else if (learner->assigned && learner->loaded && learner->model_gone)
+        ask_anew(learner);
     else if (learner->evaluation_wanted && learner->loaded)
         learner_begin_evaluation(learner);
     else if (learner->assigned && learner->loaded)
@@ -377,6 +386,7 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
     learner->assignment = *assignment;
     peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
+    learner->model_gone = false;
     learner->n_retries = 0;
     learner_go_on(learner);
 }

@@ -171,15 +171,20 @@ static void wake_waiting(struct study *study)
     }
 }
 
-// The fetch failed: those who wait for it try again after a pause.
-static void postpone_waiting(struct study *study)
+// The fetch failed: those who wait for it try again after a pause. Of a model that is gone they tell the
+// coordinator then, at once when that is new.
+static void postpone_waiting(struct study *study, bool gone)
 {
     struct learner *learner = study->waiting;
     study->waiting = NULL;
     while (learner) {
         struct learner *next = learner->next_waiting;
         learner->next_waiting = NULL;
-        learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
+        learner->model_gone = gone && learner->activity == ACTIVITY_FETCHING &&
+                              learner->assignment.model_round == study->fetching;
+        learner_pause(learner, learner->model_gone && learner->n_gone++ == 0
+                                   ? 0
+                                   : learner_backoff_ms(learner, learner->n_retries++));
         learner = next;
     }
 }
@@ -252,7 +257,7 @@ static void fetch_closed(struct rpc_call *call, enum status status, const char *
         log_debug("fetching the model failed", LOG_S("experiment", study->id),
                   LOG_S("status", status_name(status)),
                   LOG_S("error", fetch->error.status ? fetch->error.message : message));
-        postpone_waiting(study);
+        postpone_waiting(study, status == STATUS_NOT_FOUND);
     }
     if (study->n_users == 0) {
         study->n_users = 1;
@@ -294,7 +299,7 @@ static void fetch_start(struct study *study)
     if (!fetch || !study->values || fetch_send(fetch, &error) != STATUS_OK) {
         memory_free(fetch);
         log_warn("no memory to fetch the model", LOG_S("experiment", study->id));
-        postpone_waiting(study);
+        postpone_waiting(study, false);
     }
 }
 

@@ -93,8 +93,16 @@ struct reupdate_step {
     const float *scalars;             // [plan.n_scalars] reduced
 };
 
+// What becomes of a stale summary: one that starts from a model from which others have moved on since.
+enum algorithm_stale {
+    STALE_REFUSED,     // it means nothing: rounds must be in step
+    STALE_WEIGHS_LESS, // it has a smaller weight against the others of the round in which it counts
+    STALE_STEPS_LESS,  // its values shrink at the same weight, and with them the step that the round makes
+};
+
 struct algorithm_kind {
     struct kind kind;
+    enum algorithm_stale stale; // how summaries may count that are not of a round in step
     bool trains_nothing; // learners need no trainer, so they hold no more than the model
     bool own_models;     // learners have models of their own (SHARES_VALUES), which begin_own draws
     bool any_models;     // and these need not have the same architecture

@@ -23,6 +23,7 @@ const struct algorithm_kind algorithm_exchange = {
     .kind = {.name = "exchange",
              .help =
                  "Learners send the model they fetched back unchanged: measures exchanges, trains nothing"},
+    .stale = STALE_WEIGHS_LESS,
     .trains_nothing = true,
     .plan = plan,
     .learn = learn,

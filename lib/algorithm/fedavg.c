@@ -19,6 +19,7 @@ static enum status learn(const struct learner_step *step, struct learner_result 
 const struct algorithm_kind algorithm_fedavg = {
     .kind = {.name = "fedavg",
              .help = "Learners train for some epochs and send weights, whose mean is the next model"},
+    .stale = STALE_WEIGHS_LESS,
     .plan = plan,
     .learn = learn,
 };

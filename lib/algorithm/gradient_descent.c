@@ -137,6 +137,7 @@ const struct algorithm_kind algorithm_gradient_descent = {
     .kind = {.name = "gradient_descent",
              .help =
                  "Learners send gradients, and each round is one step of gradient descent on all the data"},
+    .stale = STALE_STEPS_LESS,
     .check_training = check_training,
     .learn = learn,
     .reupdate = reupdate,

@@ -71,11 +71,85 @@ static enum status check_participation(const struct experiment *experiment, stru
         minimum, learners);
 }
 
+static enum status check_start(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    int64_t start_with = collaboration->participation.start_with, learners = collaboration->learners;
+    if (start_with <= learners)
+        return STATUS_OK;
+    return error_at(error, experiment_mark(experiment, "collaboration.participation.start_with"),
+                    STATUS_INVALID_ARGUMENT,
+                    "start_with '%" PRId64 "' must be at most %" PRId64 ", the number of learners; lower it, "
+                    "or raise learners",
+                    start_with, learners);
+}
+
+struct round_rules experiment_rules(const struct experiment_options *options)
+{
+    const struct choice *schedule = &options->collaboration.schedule;
+    struct round_rules rules;
+    ((const struct round_schedule_kind *)(const void *)schedule->kind)->rules(schedule->options, &rules);
+    return rules;
+}
+
+// What goes with rounds that are not in step.
+static enum status check_schedule(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct participation_options *participation = &collaboration->participation;
+    const struct round_rules rules = experiment_rules(&experiment->options);
+    const char *name = collaboration->schedule.kind->name;
+    struct mark mark = collaboration->schedule.mark;
+    int64_t target = rules.target;
+    if (!rules.continuous)
+        return STATUS_OK;
+    if (((const struct algorithm_kind *)(const void *)collaboration->algorithm.kind)->stale == STALE_REFUSED)
+        return error_at(
+            error, mark, STATUS_INVALID_ARGUMENT,
+            "schedule %s does not go with algorithm %s, whose summaries of different rounds do not "
+            "mix: choose fedbuff, fedasync or fedavg, or the schedule synchronous",
+            name, collaboration->algorithm.kind->name);
+    if (experiment->options.evaluation.holdout > 0)
+        return error_at(
+            error, experiment_mark(experiment, "evaluation.holdout"), STATUS_INVALID_ARGUMENT,
+            "holdout does not go with schedule %s, under which learners are never all idle: leave it "
+            "out, or choose the schedule synchronous",
+            name);
+    if (target > collaboration->learners)
+        return error_at(error, mark, STATUS_INVALID_ARGUMENT,
+                        "buffer '%" PRId64 "' must be at most %" PRId64
+                        ", the number of learners; lower it, or raise learners",
+                        target, collaboration->learners);
+    if (target && target < participation->minimum)
+        return error_at(error, mark, STATUS_INVALID_ARGUMENT,
+                        "buffer '%" PRId64 "' must be at least %" PRId64
+                        ", the minimum of summaries; raise it, or lower participation.minimum",
+                        target, participation->minimum);
+    if (rules.period_ms && participation->deadline_ms)
+        return error_at(error, experiment_mark(experiment, "collaboration.participation.deadline"),
+                        STATUS_INVALID_ARGUMENT,
+                        "deadline does not go with schedule %s, whose period ends a round: leave it out",
+                        name);
+    if (participation->over_selection > 1)
+        return error_at(error, experiment_mark(experiment, "collaboration.participation.over_selection"),
+                        STATUS_INVALID_ARGUMENT,
+                        "over_selection does not go with schedule %s, which drops nobody: leave it out",
+                        name);
+    if (strcmp(collaboration->topology.kind->name, "star") != 0)
+        return error_at(error, mark, STATUS_INVALID_ARGUMENT,
+                        "schedule %s needs a coordinator that takes each summary as it comes: choose the "
+                        "topology star, or the schedule synchronous",
+                        name);
+    return STATUS_OK;
+}
+
 // Summaries of a round when every learner is a member.
 static double n_selected(const struct collaboration_options *collaboration)
 {
     double selected = ceil(collaboration->participation.fraction * (double)collaboration->learners - 1e-9);
-    return fmax(selected, fmax(1, (double)collaboration->participation.minimum));
+    selected = fmax(selected, fmax(1, (double)collaboration->participation.minimum));
+    selected = ceil(selected * collaboration->participation.over_selection - 1e-9);
+    return fmin(selected, (double)collaboration->learners);
 }
 
 // The ring holds so many (reduce/ring.h).
@@ -278,8 +352,10 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_data(experiment, error));
     TRY(check_layers(experiment, error));
     TRY(check_participation(experiment, error));
+    TRY(check_start(experiment, error));
     TRY(check_selected(experiment, error));
     TRY(check_reducer(experiment, error));
+    TRY(check_schedule(experiment, error));
     TRY(check_stop(experiment, error));
     TRY(check_codec(experiment, error));
     TRY(check_topology(experiment, error));

@@ -5,6 +5,7 @@
 #include "config/fields.h"
 #include "data/format.h"
 #include "experiment/local_evaluation.h"
+#include "experiment/round_schedule.h"
 #include "experiment/stop.h"
 #include "experiment/weighting.h"
 #include "nn/training.h"
@@ -13,9 +14,11 @@
 enum { EXPERIMENT_NAME_MAX = 63, EXPERIMENT_LEARNERS_MAX = 100000, EXPERIMENT_ROUNDS_MAX = 1000000 };
 
 struct participation_options {
-    double fraction;     // of the ready learners, a round
-    int64_t minimum;     // summaries without which a round cannot commit; 0: one
-    int64_t deadline_ms; // 0: none
+    double fraction;       // of the ready learners, a round
+    double over_selection; // times as many are selected, and the first ones count; 1: none more
+    int64_t minimum;       // summaries without which a round cannot commit; 0: one
+    int64_t deadline_ms;   // 0: none
+    int64_t start_with;    // learners ready before the first round; 0: all
 };
 
 struct collaboration_options {
@@ -29,6 +32,7 @@ struct collaboration_options {
     int64_t rounds;
     int64_t learners;
     struct participation_options participation;
+    struct choice schedule; // struct round_schedule_kind
     bool has_stop;
     struct stop_options stop;
 };
@@ -82,6 +86,8 @@ void experiment_dump(const struct experiment *experiment, struct bytes *ret);
 // Whether what the algorithm exchanges, by its plan, can travel on the experiment's topology.
 enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,
                                   struct error *error);
+// What the experiment's schedule asks of its rounds.
+struct round_rules experiment_rules(const struct experiment_options *options);
 
 // Builds the model for samples of `input`; errors point into the experiment's text. The experiment must
 // outlive the model.

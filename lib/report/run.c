@@ -74,8 +74,8 @@ static void put_text(struct bytes *line, const char *key, const char *text)
 static void put_metrics(struct bytes *line, const struct metric *metrics, size_t n)
 {
     static const char *const keys[] = {
-        "type",   "round",         "time",    "seconds",       "summaries", "selected",     "learner",
-        "weight", "train_seconds", "samples", "fetch_seconds", "rejected",  "model_sha256",
+        "type",   "round",         "time",    "seconds",       "summaries", "selected", "learner",
+        "weight", "train_seconds", "samples", "fetch_seconds", "staleness", "rejected", "model_sha256",
     };
     for (size_t i = 0; i < n; i++) {
         bool taken = false;
@@ -127,6 +127,8 @@ enum status run_add_learner(struct run *run, const struct learner_record *record
     put_real(&line, "seconds", record->seconds);
     put_real(&line, "train_seconds", record->train_seconds);
     put_real(&line, "fetch_seconds", record->fetch_seconds);
+    if (!record->rejected)
+        bytes_format(&line, ",\"staleness\":%" PRIu32, record->staleness);
     put_metrics(&line, record->metrics, record->n_metrics);
     if (record->rejected)
         put_text(&line, "rejected", record->rejected);

@@ -30,6 +30,7 @@ struct learner_record {
     uint64_t weight;
     double seconds;                      // from its assignment to its summary's acceptance
     double train_seconds, fetch_seconds; // NAN when not told
+    uint32_t staleness;                  // rounds committed since the model that it started from
     size_t n_metrics;
     struct metric metrics[16];
     const char *rejected; // why, or NULL

@@ -39,6 +39,9 @@ PROGRAMS = ["coordinator", "learner", "cli", "bench"]
 SEES_LESS = {
     "coordinator/round.c": ["rpc", "protos", "store"],
     "coordinator/round.h": ["rpc", "protos", "store"],
+    "coordinator/round_impl.h": ["rpc", "protos", "store"],
+    "coordinator/round_continuous.c": ["rpc", "protos", "store"],
+    "coordinator/round_view.c": ["rpc", "protos", "store"],
 }
 
 # System headers that belong to one folder alone.

@@ -1,26 +1,39 @@
-// simulate-rounds [FIRST [N]]: runs N seeds from FIRST on; one seed alone is told step by step.
+// simulate-rounds [in-step|continuous [FIRST [N]]]: runs N seeds from FIRST on; one seed alone is told step
+// by step.
 #include "world.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-int main(int argc, char **argv)
+static int run_seeds(struct world_result (*run)(uint64_t seed, bool verbose), const char *what,
+                     uint64_t first, uint64_t n)
 {
-    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    uint64_t n = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 8000;
-    uint64_t rounds = 0, steps = 0, completed = 0;
+    struct world_result sum = {0};
+    uint64_t rounds = 0, completed = 0;
     for (uint64_t seed = first; seed < first + n; seed++) {
-        struct world_result result = world_run(seed, n == 1);
+        struct world_result result = run(seed, n == 1);
         rounds += result.rounds;
-        steps += result.steps;
         completed += result.completed;
+        sum.steps += result.steps;
+        sum.n_stale += result.n_stale;
         if (result.fault) {
-            printf("seed %" PRIu64 ", at %" PRId64 " ms: does not hold: %s\n", seed, result.fault_ms,
+            printf("%s seed %" PRIu64 ", at %" PRId64 " ms: does not hold: %s\n", what, seed, result.fault_ms,
                    result.fault);
             return 1;
         }
     }
-    printf("%" PRIu64 " experiments, %" PRIu64 " of them completed, %" PRIu64 " rounds, %" PRIu64 " events\n",
-           n, completed, rounds, steps);
+    printf("%s: %" PRIu64 " experiments, %" PRIu64 " of them completed, %" PRIu64 " rounds, %" PRIu64
+           " stale summaries, %" PRIu64 " events\n",
+           what, n, completed, rounds, sum.n_stale, sum.steps);
     return n > 1 && completed < n / 4; // a simulation in which little succeeds shows little
+}
+
+int main(int argc, char **argv)
+{
+    bool continuous = argc > 1 && strcmp(argv[1], "continuous") == 0;
+    uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    uint64_t n = argc > 3 ? strtoull(argv[3], NULL, 10) : argc > 2 ? 1 : 8000;
+    return continuous ? run_seeds(flow_run, "continuous", first, n)
+                      : run_seeds(world_run, "in step", first, n);
 }

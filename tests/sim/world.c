@@ -1,4 +1,5 @@
 #include "world.h"
+#include "agenda.h"
 #include "base/memory.h"
 #include "base/philox.h"
 #include "coordinator/round.h"
@@ -7,39 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SLOTS_MAX = 9, EVENTS_MAX = 4096, STALL_MS = 400, QUIET_MS = 20000, END_MS = 200000 };
-
-enum event_kind {
-    LEARNER_READY,
-    LEARNER_LOST,
-    LEARNER_LEAVES,
-    LEARNER_DECLINES,
-    GOT_ASSIGNMENT, // it arrives at the learner
-    TRAINED,
-    UPLOAD_ENDS,
-    COMMITTED,
-    EVALUATED,
-    TICK,
-    PREPARED,
-    PAUSE,
-    RESUME,
-    CANCEL,
-    MISCHIEF,
-};
-
-struct event {
-    int64_t at_ms;
-    uint64_t order;
-    enum event_kind kind;
-    uint32_t slot, number, attempt;
-    uint64_t tag; // of the learner's life, the upload, or the tick
-    bool good;
-};
+enum { SLOTS_MAX = 9, STALL_MS = 400, QUIET_MS = 20000, END_MS = 200000 };
 
 enum ending { ENDS_WHOLE, ENDS_BROKEN, ENDS_UNFIT };
 
 struct upload {
     bool under_way, streams; // streams: parts of it are in the reduction before it is whole
+    bool folding;            // whole; the round waits for its fold
     uint32_t number, attempt;
     uint64_t generation, id;
     enum ending ending;
@@ -59,10 +34,8 @@ struct world {
     struct round_options options;
     struct round *round;
     struct learner learners[SLOTS_MAX];
-    int64_t now_ms;
-    struct event events[EVENTS_MAX];
-    uint32_t n_events;
-    uint64_t order, n_uploads, tick;
+    struct agenda agenda;
+    uint64_t n_uploads, tick;
     bool verbose, quiet, done;
     double trouble; // how often something goes wrong
     uint64_t steps;
@@ -88,10 +61,15 @@ static void tell(const struct world *world, const char *format, ...)
         return;
     va_list arguments;
     va_start(arguments, format);
-    printf("%7lld ", (long long)world->now_ms);
+    printf("%7lld ", (long long)world->agenda.now_ms);
     vprintf(format, arguments);
     printf("\n");
     va_end(arguments);
+}
+
+static void later(struct world *world, int64_t in_ms, struct event event)
+{
+    check(world, agenda_add(&world->agenda, in_ms, event), "there are never thousands of events waiting");
 }
 
 static int64_t between(struct world *world, uint32_t least, uint32_t most)
@@ -108,33 +86,6 @@ static bool trouble(struct world *world, double p)
 {
     bool hit = chance(world, p * world->trouble);
     return hit && !world->quiet;
-}
-
-// ---- events in the order of time ------------------------------------------------------------------------
-
-static void later(struct world *world, int64_t in_ms, struct event event)
-{
-    event.at_ms = world->now_ms + in_ms;
-    event.order = world->order++;
-    if (world->n_events == EVENTS_MAX)
-        check(world, false, "there are never thousands of events waiting");
-    else
-        world->events[world->n_events++] = event;
-}
-
-static bool next_event(struct world *world, struct event *ret)
-{
-    uint32_t best = 0;
-    if (!world->n_events)
-        return false;
-    for (uint32_t i = 1; i < world->n_events; i++) {
-        const struct event *a = &world->events[i], *b = &world->events[best];
-        if (a->at_ms < b->at_ms || (a->at_ms == b->at_ms && a->order < b->order))
-            best = i;
-    }
-    *ret = world->events[best];
-    world->events[best] = world->events[--world->n_events];
-    return true;
 }
 
 // ---- what the machine asks for --------------------------------------------------------------------------
@@ -204,6 +155,12 @@ static uint32_t n_counted(struct world *world)
     return n;
 }
 
+static void admit(void *user, uint32_t slot, uint32_t staleness)
+{
+    (void)slot, (void)staleness;
+    check(user, false, "in step, nothing is parked");
+}
+
 static void commit(void *user, uint32_t number, uint32_t n_summaries)
 {
     struct world *world = user;
@@ -226,7 +183,7 @@ static void evaluate(void *user, uint32_t number)
     bool stop = world->options.evaluation_decides && chance(world, 0.02);
     tell(world, "evaluate %u%s", number, stop ? ", which stops" : "");
     if (chance(world, 0.3))
-        round_evaluated(world->round, number, stop, world->now_ms);
+        round_evaluated(world->round, number, stop, world->agenda.now_ms);
     else
         later(world, between(world, 0, chance(world, 0.2) ? 500 : 20),
               (struct event){.kind = EVALUATED, .number = number, .good = !stop});
@@ -246,19 +203,19 @@ static void wake_at(void *user, int64_t at_ms)
     check(world, !world->done, "nothing is asked after the end");
     world->tick++;
     if (at_ms != INT64_MAX)
-        later(world, at_ms > world->now_ms ? at_ms - world->now_ms : 0,
+        later(world, at_ms > world->agenda.now_ms ? at_ms - world->agenda.now_ms : 0,
               (struct event){.kind = TICK, .tag = world->tick});
 }
 
-static const struct round_operations operations = {begin,    assign,  withdraw, commit,
-                                                   evaluate, changed, wake_at};
+static const struct round_operations operations = {begin,  assign,   withdraw, admit,
+                                                   commit, evaluate, changed,  wake_at};
 
 // ---- learners -------------------------------------------------------------------------------------------
 
 static void begin_upload(struct world *world, uint32_t slot, struct learner *learner)
 {
     enum round_offer offer =
-        round_offer(world->round, slot, learner->number, learner->attempt, world->now_ms);
+        round_offer(world->round, slot, learner->number, learner->attempt, world->agenda.now_ms);
     if (offer == OFFER_BUSY || offer == OFFER_SUPERSEDED) {
         later(world, between(world, 5, 20),
               (struct event){.kind = TRAINED,
@@ -289,9 +246,44 @@ static void begin_upload(struct world *world, uint32_t slot, struct learner *lea
     };
     if (upload->streams)
         world->pieces[slot]++;
-    round_upload_begun(world->round, slot, world->now_ms);
+    round_upload_begun(world->round, slot, !upload->streams, world->agenda.now_ms);
     later(world, stalls ? STALL_MS : between(world, 0, 30),
           (struct event){.kind = UPLOAD_ENDS, .slot = slot, .tag = upload->id});
+}
+
+static bool counts(const struct world *world, uint32_t slot, const struct upload *upload)
+{
+    return round_upload_counts(world->round, slot, upload->number, upload->attempt);
+}
+
+// A summary that is whole was folded; what the reduction holds of it counts from now on.
+static void end_fold(struct world *world, uint32_t slot, struct learner *learner)
+{
+    struct upload *upload = &learner->upload;
+    upload->under_way = upload->folding = false;
+    if (upload->generation == world->generation) {
+        world->pieces[slot] -= upload->streams;
+        world->counted[slot]++;
+    }
+    if (!counts(world, slot, upload))
+        return;
+    check(world, upload->generation == world->generation, "what counts is in the reduction");
+    learner->assigned = learner->assigned && learner->attempt != upload->attempt;
+    round_submitted(world->round, slot, world->agenda.now_ms);
+}
+
+static void begin_fold(struct world *world, uint32_t slot, struct upload *upload)
+{
+    uint32_t staleness = 1;
+    enum round_whole whole = round_upload_whole(world->round, slot, upload->number, upload->attempt,
+                                                &staleness, world->agenda.now_ms);
+    check(world, staleness == 0, "in step, no summary is stale");
+    check(world, whole == WHOLE_VOID || whole == WHOLE_FOLD, "in step, a summary counts now or never");
+    upload->folding = whole == WHOLE_FOLD;
+    if (whole == WHOLE_VOID)
+        upload->under_way = false;
+    else
+        later(world, between(world, 0, 3), (struct event){.kind = FOLDED, .slot = slot, .tag = upload->id});
 }
 
 // What job_upload_end and the ingest do together.
@@ -299,28 +291,25 @@ static void end_upload(struct world *world, uint32_t slot, struct learner *learn
 {
     struct upload *upload = &learner->upload;
     bool current = upload->generation == world->generation;
-    bool counts = round_upload_counts(world->round, slot, upload->number, upload->attempt);
     bool spoilt = upload->streams && current && upload->ending != ENDS_WHOLE;
-    tell(world, "upload of %u ends: %d%s%s", slot, upload->ending, counts ? "" : " (does not count)",
-         spoilt ? " (spoilt)" : "");
-    upload->under_way = false;
-    check(world, !spoilt || counts || world->done || world->committing,
+    tell(world, "upload of %u ends: %d%s%s", slot, upload->ending,
+         counts(world, slot, upload) ? "" : " (does not count)", spoilt ? " (spoilt)" : "");
+    check(world, !spoilt || counts(world, slot, upload) || world->done || world->committing,
           "what spoils a reduction under way is told to the round");
-    if (current && upload->streams && upload->ending == ENDS_WHOLE)
-        world->pieces[slot]--;
-    if (current && upload->ending == ENDS_WHOLE)
-        world->counted[slot]++;
-    check(world, !current || counts || world->done, "an upload of the reduction under way counts");
-    if (!counts)
-        return;
+    check(world, !current || counts(world, slot, upload) || world->done || !upload->streams,
+          "an upload that is in the reduction under way counts");
     if (upload->ending == ENDS_WHOLE) {
-        learner->assigned = learner->assigned && learner->attempt != upload->attempt;
-        round_submitted(world->round, slot, world->now_ms);
-    } else if (upload->ending == ENDS_UNFIT) {
+        begin_fold(world, slot, upload);
+        return;
+    }
+    upload->under_way = false;
+    if (!counts(world, slot, upload))
+        return;
+    if (upload->ending == ENDS_UNFIT) {
         learner->assigned = false;
-        round_rejected(world->round, slot, spoilt, world->now_ms);
+        round_rejected(world->round, slot, spoilt, world->agenda.now_ms);
     } else {
-        round_upload_broken(world->round, slot, spoilt, world->now_ms);
+        round_upload_broken(world->round, slot, spoilt, world->agenda.now_ms);
     }
 }
 
@@ -333,7 +322,7 @@ static void come(struct world *world, uint32_t slot, struct learner *learner)
     learner->sent_number = learner->sent_attempt = 0;
     if (trouble(world, 0.3))
         learner->trained = 0; // it was restarted, and kept nothing
-    round_learner_ready(world->round, slot, 1 + slot * 10, world->now_ms);
+    round_learner_ready(world->round, slot, 1 + slot * 10, world->agenda.now_ms);
 }
 
 static void go(struct world *world, uint32_t slot, struct learner *learner, bool for_good)
@@ -349,9 +338,9 @@ static void go(struct world *world, uint32_t slot, struct learner *learner, bool
     if (learner->upload.under_way && trouble(world, 1.0))
         learner->upload.ending = ENDS_BROKEN;
     if (for_good)
-        round_learner_left(world->round, slot, world->now_ms);
+        round_learner_left(world->round, slot, world->agenda.now_ms);
     else
-        round_learner_lost(world->round, slot, world->now_ms);
+        round_learner_lost(world->round, slot, world->agenda.now_ms);
 }
 
 static void got_assignment(struct world *world, const struct event *event, struct learner *learner)
@@ -391,7 +380,7 @@ static void handle_learner(struct world *world, const struct event *event)
     case LEARNER_DECLINES:
         learner->assigned = false;
         if (event->number == round_number(world->round))
-            round_declined(world->round, event->slot, world->now_ms);
+            round_declined(world->round, event->slot, world->agenda.now_ms);
         break;
     case GOT_ASSIGNMENT:
         got_assignment(world, event, learner);
@@ -403,8 +392,12 @@ static void handle_learner(struct world *world, const struct event *event)
         if (event->attempt == learner->attempt)
             begin_upload(world, event->slot, learner);
         break;
+    case FOLDED:
+        if (learner->upload.folding && learner->upload.id == event->tag)
+            end_fold(world, event->slot, learner);
+        break;
     default: // UPLOAD_ENDS
-        if (learner->upload.under_way && learner->upload.id == event->tag)
+        if (learner->upload.under_way && !learner->upload.folding && learner->upload.id == event->tag)
             end_upload(world, event->slot, learner);
         break;
     }
@@ -436,26 +429,26 @@ static void handle(struct world *world, const struct event *event)
     case COMMITTED:
         world->committing = false;
         world->last_committed += event->good && !world->done;
-        round_committed(world->round, event->good, world->now_ms);
+        round_committed(world->round, event->good, world->agenda.now_ms);
         break;
     case EVALUATED:
-        round_evaluated(world->round, event->number, !event->good, world->now_ms);
+        round_evaluated(world->round, event->number, !event->good, world->agenda.now_ms);
         break;
     case TICK:
         if (event->tag == world->tick)
-            round_tick(world->round, world->now_ms);
+            round_tick(world->round, world->agenda.now_ms);
         break;
     case PREPARED:
-        round_prepared(world->round, world->now_ms);
+        round_prepared(world->round, world->agenda.now_ms);
         break;
     case PAUSE:
-        round_pause(world->round, world->now_ms);
+        round_pause(world->round, world->agenda.now_ms);
         break;
     case RESUME:
-        round_resume(world->round, world->now_ms);
+        round_resume(world->round, world->agenda.now_ms);
         break;
     case CANCEL:
-        round_cancel(world->round, world->now_ms);
+        round_cancel(world->round, world->agenda.now_ms);
         break;
     case MISCHIEF:
         if (!world->quiet)
@@ -478,6 +471,7 @@ static void check_selection(struct world *world)
     select_uniform(world->options.seed, world->begun, members, n, n_selected);
     for (uint32_t i = 0; i < n_selected; i++)
         found += round_slot(world->round, members[i])->task != TASK_NONE;
+    check(world, n_selected >= round_n_wanted(world->round), "at least who is wanted is selected");
     check(world, found == n_selected, "who is selected follows from seed, round and members");
 }
 
@@ -504,10 +498,12 @@ static void check_collecting(struct world *world)
     check(world, submitted == round_n_submitted(world->round), "submitted summaries are counted");
     uint32_t possible = round_n_selected(world->round) - failed;
     check(world, submitted < possible, "a round with everything in hand commits");
+    check(world, uploading || submitted < round_n_wanted(world->round),
+          "a round with enough in hand commits");
     check(world, possible >= round_minimum(world->round), "a round that cannot reach its minimum ends");
     check(world,
           uploading || submitted < round_minimum(world->round) ||
-              world->now_ms <= round_deadline(world->round),
+              world->agenda.now_ms <= round_deadline(world->round),
           "past the deadline, a round with its minimum commits");
     check_selection(world);
 }
@@ -535,8 +531,10 @@ static void set_up(struct world *world, uint64_t seed)
         .seed = seed,
         .rounds = (uint32_t)between(world, 1, 25),
         .n_learners = n,
+        .start_with = chance(world, 0.7) ? 0 : (uint32_t)between(world, 1, n),
         .minimum = (uint32_t)between(world, 0, n),
         .fraction = fractions[random_below(&world->random, 5)],
+        .over_selection = chance(world, 0.6) ? 1 : 1 + 2 * random_double(&world->random),
         .deadline_ms = chance(world, 0.3) ? 0 : between(world, 20, 400),
         .evaluation_decides = chance(world, 0.4),
     };
@@ -560,14 +558,13 @@ static void calm(struct world *world)
 static void live(struct world *world)
 {
     struct event event;
-    while (!world->fault && next_event(world, &event)) {
-        world->now_ms = event.at_ms;
-        if (!world->quiet && world->now_ms > QUIET_MS)
+    while (!world->fault && agenda_next(&world->agenda, &event)) {
+        if (!world->quiet && world->agenda.now_ms > QUIET_MS)
             calm(world);
         handle(world, &event);
         check_all(world);
         world->steps++;
-        if (world->now_ms > END_MS)
+        if (world->agenda.now_ms > END_MS)
             break;
     }
     if (!world->quiet && !world->fault) { // nothing was going on any more
@@ -593,7 +590,7 @@ struct world_result world_run(uint64_t seed, bool verbose)
         .steps = world->steps,
         .completed = world->done && round_outcome(world->round) == ROUND_COMPLETED,
         .fault = world->round ? world->fault : "out of memory",
-        .fault_ms = world->now_ms,
+        .fault_ms = world->agenda.now_ms,
     };
     round_free(world->round);
     memory_free(world);

@@ -190,17 +190,28 @@ void peer_join(struct deployment *deployment, struct peer *peer, const char *nam
     say(peer, &request);
 }
 
-void peer_ready(struct peer *peer, const char *experiment, uint64_t n_samples)
+static void tell_ready(struct peer *peer, const char *experiment, uint64_t n_samples, bool anew)
 {
     cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_ready_tag};
     cohort_v1_Ready *ready = &request.event.ready;
     snprintf(ready->experiment_id, sizeof ready->experiment_id, "%s", experiment);
+    ready->anew = anew;
     ready->has_data = true;
     ready->data.n_samples = n_samples;
     ready->data.n_outputs = 3;
     ready->data.sample_shape_count = 1;
     ready->data.sample_shape[0] = 4;
     say(peer, &request);
+}
+
+void peer_ready(struct peer *peer, const char *experiment, uint64_t n_samples)
+{
+    tell_ready(peer, experiment, n_samples, false);
+}
+
+void peer_ready_anew(struct peer *peer, const char *experiment, uint64_t n_samples)
+{
+    tell_ready(peer, experiment, n_samples, true);
 }
 
 void peer_heartbeat(struct peer *peer)

@@ -42,6 +42,8 @@ enum round_phase deployment_phase(struct deployment *deployment);
 
 void peer_join(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation);
 void peer_ready(struct peer *peer, const char *experiment, uint64_t n_samples);
+// Its assignment's model is gone.
+void peer_ready_anew(struct peer *peer, const char *experiment, uint64_t n_samples);
 void peer_heartbeat(struct peer *peer);
 // The next message of that kind, those before it forgotten; fails the test when none comes.
 const cohort_v1_AttendResponse *peer_expect(struct peer *peer, pb_size_t which);

@@ -465,3 +465,41 @@ Test(ingest, a_summary_that_waited_and_is_out_of_range_is_taken_out_again)
     assert_same(expected, found);
     ingest_unref(ingest);
 }
+
+// ---- summaries that are held ----------------------------------------------------------------------------
+
+Test(ingest, holds_one_summary_beyond_the_buffer_and_refuses_a_second)
+{
+    struct ingest *ingest = open_ingest(STREAMED);
+    struct error error = ERROR_INIT;
+    struct upload *first = begin(ingest, 1), *second = begin(ingest, 1);
+    cr_assert_not(upload_is_held(first));
+    cr_assert_eq(upload_hold(first, &error), STATUS_OK);
+    cr_assert(upload_is_held(first));
+    cr_assert_eq(upload_hold(second, &error), STATUS_RESOURCE_EXHAUSTED);
+    upload_free(first);
+    cr_assert_eq(upload_hold(second, &error), STATUS_OK);
+    upload_free(second);
+    ingest_unref(ingest);
+}
+
+Test(ingest, a_held_summary_counts_in_the_reduction_that_it_is_bound_to)
+{
+    static float sent[N], reduced[N];
+    struct ingest *ingest = open_ingest(HELD);
+    struct error error = ERROR_INIT;
+    draw(sent, 3);
+    struct upload *upload = begin(ingest, 1);
+    cr_assert(take_all(upload, sent, 1000));
+    ingest_reset(ingest, 10);
+    cr_assert_eq(upload_finish(upload, &error), STATUS_ABORTED);
+    const struct contribution from = {.weight = 4, .discount = 0.5};
+    upload_bind(upload, &from);
+    cr_assert_eq(upload_finish(upload, &error), STATUS_OK);
+    cr_assert_eq(reduction_weight(ingest_reduction(ingest)), 4);
+    finish(ingest, reduced);
+    for (size_t i = 0; i < N; i++)
+        cr_assert_float_eq(reduced[i], sent[i] / 2, 1e-6);
+    upload_free(upload);
+    ingest_unref(ingest);
+}

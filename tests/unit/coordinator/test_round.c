@@ -1,102 +1,6 @@
-#include "coordinator/round.h"
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
-#include <string.h>
-
-// What the machine asked for, in letters: b(egin) a(ssign) w(ithdraw) c(ommit) e(valuate).
-struct log {
-    char asked[256];
-    size_t n;
-    int64_t wake_ms;
-    struct round *round;
-};
-
-static void note(struct log *log, char what)
-{
-    cr_assert(log->n + 1 < sizeof log->asked);
-    log->asked[log->n++] = what;
-}
-
-static void begin(void *user, uint32_t round, uint32_t n_selected, uint64_t weight_unit)
-{
-    note(user, 'b');
-}
-
-static void assign(void *user, uint32_t slot, uint32_t round, uint32_t attempt, uint64_t unit,
-                   int64_t left_ms)
-{
-    note(user, 'a');
-}
-
-static void withdraw(void *user, uint32_t slot, uint32_t round)
-{
-    note(user, 'w');
-}
-
-static void commit(void *user, uint32_t round, uint32_t n_summaries)
-{
-    note(user, 'c');
-}
-
-static void evaluate(void *user, uint32_t round)
-{
-    note(user, 'e');
-}
-
-static void changed(void *user, enum round_phase phase)
-{
-}
-
-static void wake_at(void *user, int64_t at_ms)
-{
-    ((struct log *)user)->wake_ms = at_ms;
-}
-
-static const struct round_operations operations = {begin,    assign,  withdraw, commit,
-                                                   evaluate, changed, wake_at};
+#include "round_log.h"
 
 static const struct round_options three = {.seed = 1, .rounds = 2, .n_learners = 3, .fraction = 1};
-
-static void open_log(struct log *log, const struct round_options *options)
-{
-    *log = (struct log){.wake_ms = INT64_MAX};
-    log->round = round_new(options, &operations, log);
-    cr_assert(log->round != NULL);
-}
-
-// Everything asked for since the last look.
-static const char *asked(struct log *log)
-{
-    static char text[256];
-    memcpy(text, log->asked, log->n);
-    text[log->n] = '\0';
-    log->n = 0;
-    return text;
-}
-
-static void start(struct log *log, const struct round_options *options)
-{
-    open_log(log, options);
-    round_prepared(log->round, 0);
-    for (uint32_t slot = 0; slot < options->n_learners; slot++)
-        round_learner_ready(log->round, slot, 10, 0);
-}
-
-static void submit(struct log *log, uint32_t slot, int64_t now_ms)
-{
-    cr_assert(round_offer(log->round, slot, round_number(log->round), round_attempt(log->round), now_ms) ==
-              OFFER_TAKE);
-    round_upload_begun(log->round, slot, now_ms);
-    round_submitted(log->round, slot, now_ms);
-}
-
-static enum round_offer offer(const struct log *log, uint32_t slot, int64_t now_ms)
-{
-    return round_offer(log->round, slot, round_number(log->round), round_attempt(log->round), now_ms);
-}
-
-#define cr_phase(log, phase) cr_assert(round_phase((log).round) == (phase))
-#define cr_asked(log, text)  cr_assert(zero(int, strcmp(asked(&(log)), text)))
 
 Test(round, waits_for_all_learners_and_the_model)
 {
@@ -215,7 +119,7 @@ Test(round, past_its_deadline_waits_for_uploads_under_way_and_takes_no_new_ones)
     struct log log;
     start(&log, &options);
     submit(&log, 0, 10);
-    round_upload_begun(log.round, 1, 99);
+    round_upload_begun(log.round, 1, false, 99);
     round_tick(log.round, 100);
     cr_phase(log, ROUND_COLLECTING);
     cr_assert(offer(&log, 2, 101) == OFFER_LATE);
@@ -258,7 +162,7 @@ Test(round, lets_an_upload_go_on_while_its_learner_comes_back)
 {
     struct log log;
     start(&log, &three);
-    round_upload_begun(log.round, 1, 1);
+    round_upload_begun(log.round, 1, false, 1);
     round_learner_lost(log.round, 1, 2);
     round_learner_ready(log.round, 1, 10, 3);
     cr_asked(log, "baaa");
@@ -273,7 +177,7 @@ Test(round, asks_again_when_an_upload_breaks_off)
 {
     struct log log;
     start(&log, &three);
-    round_upload_begun(log.round, 1, 1);
+    round_upload_begun(log.round, 1, false, 1);
     round_upload_broken(log.round, 1, false, 2);
     cr_asked(log, "baaaa");
     cr_assert(offer(&log, 1, 3) == OFFER_TAKE);
@@ -285,8 +189,8 @@ Test(round, collects_anew_when_an_upload_spoilt_the_reduction)
     struct log log;
     start(&log, &three);
     submit(&log, 0, 1);
-    round_upload_begun(log.round, 1, 2);
-    round_upload_begun(log.round, 2, 2);
+    round_upload_begun(log.round, 1, false, 2);
+    round_upload_begun(log.round, 2, false, 2);
     round_upload_broken(log.round, 1, true, 3);
     cr_asked(log, "baaabaaa");
     cr_assert(eq(u32, round_attempt(log.round), 2));
@@ -305,7 +209,7 @@ Test(round, does_not_ask_anew_who_has_left_since_it_submitted)
     start(&log, &three);
     submit(&log, 0, 1);
     round_learner_left(log.round, 0, 2);
-    round_upload_begun(log.round, 1, 3);
+    round_upload_begun(log.round, 1, false, 3);
     round_upload_broken(log.round, 1, true, 4);
     submit(&log, 1, 5);
     submit(&log, 2, 5);
@@ -318,7 +222,7 @@ Test(round, goes_on_without_a_learner_that_spoils_it_again_and_again)
     struct log log;
     start(&log, &three);
     for (unsigned int i = 0; i < ROUND_SPOILT_MAX; i++) {
-        round_upload_begun(log.round, 1, i);
+        round_upload_begun(log.round, 1, false, i);
         round_upload_broken(log.round, 1, true, i);
     }
     cr_assert(offer(&log, 1, 9) == OFFER_NOT_SELECTED);
@@ -334,7 +238,7 @@ Test(round, waits_for_the_end_of_an_upload_whose_learner_left)
     start(&log, &three);
     submit(&log, 0, 1);
     submit(&log, 1, 1);
-    round_upload_begun(log.round, 2, 2);
+    round_upload_begun(log.round, 2, false, 2);
     round_learner_left(log.round, 2, 3);
     cr_phase(log, ROUND_COLLECTING); // parts of it may be in the reduction
     round_upload_broken(log.round, 2, false, 4);
@@ -349,7 +253,7 @@ Test(round, counts_the_whole_summary_of_a_learner_that_left)
     start(&log, &three);
     submit(&log, 0, 1);
     submit(&log, 1, 1);
-    round_upload_begun(log.round, 2, 2);
+    round_upload_begun(log.round, 2, false, 2);
     round_declined(log.round, 2, 3);
     round_submitted(log.round, 2, 4);
     cr_phase(log, ROUND_COMMITTING);
@@ -363,7 +267,7 @@ Test(round, goes_on_without_a_learner_whose_summary_is_unfit)
     start(&log, &three);
     submit(&log, 0, 1);
     submit(&log, 1, 1);
-    round_upload_begun(log.round, 2, 2);
+    round_upload_begun(log.round, 2, false, 2);
     round_rejected(log.round, 2, false, 3);
     cr_phase(log, ROUND_COMMITTING);
     cr_assert(eq(u32, round_n_submitted(log.round), 2));
@@ -433,7 +337,7 @@ Test(round, cancelled_withdraws_who_is_awaited_and_asks_nothing_more)
     struct log log;
     start(&log, &three);
     submit(&log, 0, 1);
-    round_upload_begun(log.round, 1, 1);
+    round_upload_begun(log.round, 1, false, 1);
     asked(&log);
     round_cancel(log.round, 2);
     cr_asked(log, "ww");
@@ -474,5 +378,112 @@ Test(round, takes_the_mean_weight_of_the_selected_as_unit)
     cr_assert(eq(u64, round_weight_unit(log.round), 15));
     round_learner_ready(log.round, 2, 300, 1); // other data than before count from the next round on
     cr_assert(eq(u64, round_weight_unit(log.round), 15));
+    round_free(log.round);
+}
+
+// ---- more learners than are wanted ------------------------------------------------------------------------
+
+static const struct round_options eager = {.seed = 1,
+                                           .rounds = 2,
+                                           .n_learners = 6,
+                                           .fraction = 0.5,
+                                           .over_selection = 1.5};
+
+static uint32_t selected(const struct log *log, uint32_t nth)
+{
+    for (uint32_t slot = 0;; slot++)
+        if (round_slot(log->round, slot)->task != TASK_NONE && nth-- == 0)
+            return slot;
+}
+
+Test(round, over_selected_commits_with_the_first_and_withdraws_the_rest)
+{
+    struct log log;
+    start(&log, &eager);
+    cr_assert(eq(u32, round_n_selected(log.round), 5));
+    cr_assert(eq(u32, round_n_wanted(log.round), 3));
+    asked(&log);
+    submit(&log, selected(&log, 4), 1);
+    submit(&log, selected(&log, 0), 1);
+    cr_asked(log, "");
+    submit(&log, selected(&log, 2), 1);
+    cr_asked(log, "wwc");
+    cr_assert(eq(u32, round_n_submitted(log.round), 3));
+    round_free(log.round);
+}
+
+Test(round, over_selected_does_not_wait_for_an_upload_that_is_held)
+{
+    struct log log;
+    start(&log, &eager);
+    uint32_t late = selected(&log, 1), staleness = 7;
+    round_upload_begun(log.round, late, true, 1);
+    submit(&log, selected(&log, 0), 1);
+    submit(&log, selected(&log, 2), 1);
+    submit(&log, selected(&log, 3), 1);
+    cr_phase(log, ROUND_COMMITTING);
+    cr_assert(eq(int, round_upload_whole(log.round, late, 1, 1, &staleness, 2), WHOLE_VOID));
+    round_free(log.round);
+}
+
+Test(round, over_selected_waits_for_what_is_being_folded)
+{
+    struct log log;
+    start(&log, &eager);
+    uint32_t late = selected(&log, 1), staleness = 7;
+    round_upload_begun(log.round, late, true, 1);
+    cr_assert(eq(int, round_upload_whole(log.round, late, 1, 1, &staleness, 1), WHOLE_FOLD));
+    cr_assert(eq(u32, staleness, 0));
+    submit(&log, selected(&log, 0), 1);
+    submit(&log, selected(&log, 2), 1);
+    submit(&log, selected(&log, 3), 1);
+    cr_phase(log, ROUND_COLLECTING);
+    cr_assert(offer(&log, selected(&log, 4), 2) == OFFER_LATE);
+    round_submitted(log.round, late, 2);
+    cr_phase(log, ROUND_COMMITTING);
+    cr_assert(eq(u32, round_n_submitted(log.round), 4));
+    round_free(log.round);
+}
+
+Test(round, over_selected_makes_up_for_who_fails)
+{
+    struct log log;
+    start(&log, &eager);
+    for (uint32_t i = 0; i < 3; i++)
+        round_declined(log.round, selected(&log, i), 1);
+    cr_phase(log, ROUND_COLLECTING);
+    submit(&log, selected(&log, 3), 1);
+    submit(&log, selected(&log, 4), 1);
+    cr_phase(log, ROUND_COMMITTING); // nobody else is left
+    round_free(log.round);
+}
+
+Test(round, begins_with_as_many_as_it_is_told_and_takes_who_joins_later)
+{
+    struct round_options options = three;
+    options.start_with = 2;
+    struct log log;
+    open_log(&log, &options);
+    round_prepared(log.round, 0);
+    round_learner_ready(log.round, 2, 10, 0);
+    cr_phase(log, ROUND_WAITING);
+    round_learner_ready(log.round, 0, 10, 0);
+    cr_phase(log, ROUND_COLLECTING);
+    cr_assert(eq(u32, round_n_selected(log.round), 2));
+    round_learner_ready(log.round, 1, 10, 1);
+    submit(&log, 0, 2);
+    submit(&log, 2, 2);
+    round_committed(log.round, true, 3);
+    cr_assert(eq(u32, round_n_selected(log.round), 3));
+    round_free(log.round);
+}
+
+Test(round, tells_who_lost_its_assignment_again)
+{
+    struct log log;
+    start(&log, &three);
+    asked(&log);
+    round_learner_anew(log.round, 1, 1);
+    cr_asked(log, "a");
     round_free(log.round);
 }

@@ -405,3 +405,51 @@ Test(experiment, a_bound_on_norms_is_refused_where_sums_are_made_on_the_way)
             "--set: topology 'tree' adds summaries up where nobody holds");
     refused(WHOLE, "collaboration.max_norm=-1", "--set: max_norm '-1' must be");
 }
+
+// ---- schedules ------------------------------------------------------------------------------------------
+
+#define SCHEDULED(schedule)                                                                                  \
+    HEAD MODEL TRAINING "collaboration:\n  rounds: 20\n  learners: 10\n  schedule: " schedule "\n"
+
+Test(experiment, goes_in_step_unless_told_otherwise)
+{
+    struct experiment experiment = taken(WHOLE, NULL);
+    struct round_rules rules = experiment_rules(&experiment.options);
+    cr_assert_not(rules.continuous);
+    cr_assert_eq(experiment.options.collaboration.participation.over_selection, 1);
+    experiment_release(&experiment);
+}
+
+Test(experiment, a_schedule_becomes_rules)
+{
+    struct experiment experiment =
+        taken(SCHEDULED("{kind: asynchronous, buffer: 3, max_staleness: 4, discount: 1}"), NULL);
+    struct round_rules rules = experiment_rules(&experiment.options);
+    cr_assert(rules.continuous && rules.refills && rules.period_ms == 0);
+    cr_assert_eq(rules.target, 3);
+    cr_assert_eq(rules.max_staleness, 4);
+    cr_assert_eq(round_discount(&rules, 0), 1);
+    cr_assert_float_eq(round_discount(&rules, 3), 0.25, 1e-12);
+    experiment_release(&experiment);
+    experiment = taken(SCHEDULED("{kind: semi_synchronous, period: 5s}"), NULL);
+    rules = experiment_rules(&experiment.options);
+    cr_assert(rules.continuous && !rules.refills && rules.target == 0);
+    cr_assert_eq(rules.period_ms, 5000);
+    experiment_release(&experiment);
+}
+
+Test(experiment, what_does_not_go_with_a_schedule_is_refused)
+{
+    refused(SCHEDULED("{kind: semi_synchronous}"), NULL, "x.yaml:");
+    refused(SCHEDULED("{kind: asynchronous, buffer: 11}"), NULL,
+            "x.yaml:12:13: buffer '11' must be at most 10");
+    refused(SCHEDULED("{kind: asynchronous, buffer: 2}"), "collaboration.participation.minimum=3",
+            "x.yaml:12:13: buffer '2' must be at least 3");
+    refused(SCHEDULED("{kind: semi_synchronous, period: 1s}"), "collaboration.participation.deadline=2s",
+            "--set: deadline does not go with schedule semi_synchronous");
+    refused(SCHEDULED("{kind: asynchronous}"), "collaboration.participation.over_selection=1.5",
+            "--set: over_selection does not go with schedule asynchronous");
+    refused(SCHEDULED("{kind: asynchronous}"), "collaboration.topology=ring", "x.yaml:12:13: schedule");
+    refused(SCHEDULED("synchronous"), "collaboration.participation.start_with=11",
+            "--set: start_with '11' must be at most 10");
+}

@@ -1,0 +1,58 @@
+// What the files of the round machine share.
+#pragma once
+
+#include "coordinator/round.h"
+
+struct round {
+    struct round_options options;
+    struct round_operations operations;
+    void *user;
+    enum round_phase phase;
+    enum round_outcome outcome;
+    uint32_t number; // of the round under way or last committed
+    uint32_t attempt;
+    uint64_t weight_unit;
+    int64_t deadline_ms;            // INT64_MAX: none
+    bool prepared, pausing, filled; // filled: enough slots have been ready at once
+    struct slot *slots;             // [options.n_learners]
+    uint32_t *members; // [options.n_learners], working space; in step, the first n_selected are this round's
+    uint32_t n_selected;            // continuous: places
+    uint32_t n_wanted;              // in step: summaries to commit with, of those selected
+    uint32_t n_submitted, n_failed; // failed: in step only
+};
+
+// ---- moving on (round.c) --------------------------------------------------------------------------------
+
+void round_enter(struct round *round, enum round_phase phase);
+void round_set_deadline(struct round *round, int64_t at_ms);
+void round_finish(struct round *round, enum round_outcome outcome);
+void round_set_task(struct round *round, uint32_t slot, enum slot_task task, int64_t now_ms);
+// The slots of members into `members`: those that were once ready and have not left, connected or not: so a
+// restart at an unlucky moment does not change who is selected.
+uint32_t round_gather_members(struct round *round);
+// The mean of the weights of the first `n` of `members`, at least 1.
+uint64_t round_mean_weight(const struct round *round, uint32_t n);
+// Learners wanted of `n_members`: the fraction, rounded up, at least the minimum and one.
+uint32_t round_share(const struct round *round, uint32_t n_members);
+// Opens the round after the last committed one.
+void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, int64_t now_ms);
+void round_start_commit(struct round *round);
+// The deadline has passed with the minimum in hand.
+bool round_overdue(const struct round *round, int64_t now_ms);
+
+// ---- continuous schedules (round_continuous.c) ----------------------------------------------------------
+
+void continuous_begin(struct round *round, int64_t now_ms);
+// Commits if it is time to, else gives free places to who may start.
+void continuous_go_on(struct round *round, int64_t now_ms);
+// After the last round: nobody is awaited any more.
+void continuous_release(struct round *round);
+// `fresh`: of a learner that was not a member before.
+void continuous_ready(struct round *round, uint32_t slot, bool fresh, int64_t now_ms);
+void continuous_anew(struct round *round, uint32_t slot, int64_t now_ms);
+void continuous_declined(struct round *round, uint32_t slot, int64_t now_ms);
+enum round_offer continuous_offer(const struct round *round, uint32_t slot, uint32_t number);
+bool continuous_counts(const struct round *round, uint32_t slot, uint32_t number);
+enum round_whole continuous_whole(struct round *round, uint32_t slot, uint32_t *ret_staleness,
+                                  int64_t now_ms);
+void continuous_broken(struct round *round, uint32_t slot, int64_t now_ms);

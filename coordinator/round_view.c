@@ -1,0 +1,82 @@
+// What the round machine is doing, for those who ask.
+#include "coordinator/round_impl.h"
+
+enum round_phase round_phase(const struct round *round)
+{
+    return round->phase;
+}
+
+enum round_outcome round_outcome(const struct round *round)
+{
+    return round->outcome;
+}
+
+uint32_t round_number(const struct round *round)
+{
+    return round->number;
+}
+
+uint32_t round_attempt(const struct round *round)
+{
+    return round->attempt;
+}
+
+uint64_t round_weight_unit(const struct round *round)
+{
+    return round->weight_unit;
+}
+
+bool round_pausing(const struct round *round)
+{
+    return round->pausing;
+}
+
+int64_t round_deadline(const struct round *round)
+{
+    return round->deadline_ms;
+}
+
+const struct slot *round_slot(const struct round *round, uint32_t slot)
+{
+    return &round->slots[slot];
+}
+
+uint32_t round_n_ready(const struct round *round)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < round->options.n_learners; i++)
+        n += round->slots[i].state == SLOT_READY;
+    return n;
+}
+
+uint32_t round_n_selected(const struct round *round)
+{
+    return round->n_selected;
+}
+
+uint32_t round_n_wanted(const struct round *round)
+{
+    return round->n_wanted;
+}
+
+uint32_t round_n_submitted(const struct round *round)
+{
+    return round->n_submitted;
+}
+
+uint32_t round_minimum(const struct round *round)
+{
+    return round->options.minimum ? round->options.minimum : 1;
+}
+
+const struct round_options *round_options(const struct round *round)
+{
+    return &round->options;
+}
+
+bool round_awaits(const struct round *round, uint32_t slot, uint32_t number)
+{
+    const struct slot *it = &round->slots[slot];
+    return (round->options.continuous || round->phase == ROUND_COLLECTING) && it->number == number &&
+           (it->task == TASK_ASSIGNED || it->task == TASK_UPLOADING);
+}
