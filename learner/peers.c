@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { OVERLAP = 8, CHUNK_LEAST = 16 << 10, CHUNK_MOST = RPC_CHUNK_BYTES / sizeof(float) };
+enum { OVERLAP = 6, CHUNK_LEAST = 16 << 10, CHUNK_MOST = 4 * RPC_CHUNK_BYTES / sizeof(float) };
 
 // ---- cutting --------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ struct collaboration_options {
     struct choice reducer;
     struct choice codec;
     bool error_feedback;
-    int weighting; // enum weighting
+    int weighting;   // enum weighting
     double max_norm; // the farthest that a summary may lie from the round's model; 0: anywhere
     int64_t rounds;
     int64_t learners;
