@@ -14,7 +14,7 @@
 static void forget_assignment(struct relayed *learner)
 {
     learner->round = learner->attempt = 0;
-    learner->added = false;
+    learner->added_to = NULL;
     if (learner->job)
         batch_consider(learner->job, clock_monotonic_ms());
 }
@@ -75,7 +75,7 @@ static void assigned(struct relayed *learner, const cohort_v1_Assignment *assign
     set_due(job, assignment->deadline_ms);
     learner->round = assignment->round;
     learner->attempt = assignment->attempt;
-    learner->added = batch_has(job, learner->name, assignment->round, assignment->attempt);
+    learner->added_to = batch_of(job, learner->name, assignment->round, assignment->attempt);
 }
 
 // A round that goes on without a learner whose summary is added already: the sum is of no use.

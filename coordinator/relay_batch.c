@@ -107,14 +107,14 @@ static void answer_all(struct batch *batch, bool accepted, const char *message)
     }
 }
 
-bool batch_has(const struct relay_job *job, const char *learner, uint32_t round, uint32_t attempt)
+struct batch *batch_of(const struct relay_job *job, const char *learner, uint32_t round, uint32_t attempt)
 {
-    const struct batch *batches[] = {job->open, job->sending};
+    struct batch *batches[] = {job->open, job->sending};
     for (size_t i = 0; i < ARRAY_SIZE(batches); i++)
         if (batches[i] && batches[i]->round == round && batches[i]->attempt == attempt &&
             partial_find(&batches[i]->members, learner))
-            return true;
-    return false;
+            return batches[i];
+    return NULL;
 }
 
 // Calls `each` for the learners behind the relay whose summaries are in the batch.
@@ -122,20 +122,19 @@ static void for_members(const struct batch *batch,
                         void (*each)(struct relayed *learner, const struct batch *))
 {
     for (struct relayed *learner = batch->job->relay->learners; learner; learner = learner->next)
-        if (learner->added && learner->job == batch->job && learner->round == batch->round &&
-            partial_find(&batch->members, learner->name))
+        if (learner->added_to == batch)
             each(learner, batch);
 }
 
 static void set_not_added(struct relayed *learner, const struct batch *batch)
 {
-    learner->added = false;
+    learner->added_to = NULL;
 }
 
 static void set_done(struct relayed *learner, const struct batch *batch)
 {
     learner->round = learner->attempt = 0;
-    learner->added = false;
+    learner->added_to = NULL;
 }
 
 static void set_alone(struct relayed *learner, const struct batch *batch)
@@ -178,7 +177,7 @@ static bool awaits_any(const struct batch *batch)
     const struct relay_job *job = batch->job;
     for (const struct relayed *learner = job->relay->learners; learner; learner = learner->next)
         if (learner->job == job && learner->round == batch->round && learner->attempt == batch->attempt &&
-            learner->alone != batch->round && !learner->added)
+            learner->alone != batch->round && !learner->added_to)
             return true;
     return false;
 }

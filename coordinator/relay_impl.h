@@ -32,8 +32,8 @@ struct relayed {
     uint64_t n_samples;    // it announced
     // Its assignment; round 0: none.
     uint32_t round, attempt;
-    bool added;     // its summary, or an older incarnation's, is in a batch
-    uint32_t alone; // the round in which its summary goes by itself; 0: none
+    struct batch *added_to; // that its summary, or an older incarnation's, is in; NULL: none
+    uint32_t alone;         // the round in which its summary goes by itself; 0: none
 };
 
 // An experiment, as long as learners behind the relay take part in it or something of it is under way.
@@ -142,7 +142,8 @@ enum status batch_open(struct relay_job *job, struct batch **ret, struct error *
 void batch_consider(struct relay_job *job, int64_t now_ms);
 // Gives it up: whoever waits for it, or uploads into it, is asked to send its summary again.
 void batch_drop(struct batch *batch, const char *message);
-bool batch_has(const struct relay_job *job, const char *learner, uint32_t round, uint32_t attempt);
+// The one of that round and attempt that the learner's summary is in, or NULL.
+struct batch *batch_of(const struct relay_job *job, const char *learner, uint32_t round, uint32_t attempt);
 void batch_attach(struct batch *batch, struct relay_submission *submission);
 void batch_detach(struct relay_submission *submission);
 // The answer has come: tells those that wait, and frees it.

@@ -93,11 +93,8 @@ static enum course choose_course(const struct relay_submission *submission,
         if (!learner || (job && learner->job != job))
             return COURSE_PASS;
         job = learner->job;
-        if (!learner->added)
-            continue;
-        bool in_open = job->open && partial_find(&job->open->members, member->learner);
-        n_open += in_open;
-        n_sending += !in_open;
+        n_open += learner->added_to && learner->added_to == job->open;
+        n_sending += learner->added_to && learner->added_to == job->sending;
     }
     if (!job || !size_fits(submission, job, header))
         return COURSE_PASS;
@@ -131,7 +128,7 @@ static void set_alone(struct relay_submission *submission, uint32_t round)
     for (size_t i = 0; i < submission->members.n; i++) {
         const cohort_v1_SummaryMember *member = &submission->members.members[i];
         struct relayed *learner = relay_find(submission->relay, member->learner, member->incarnation);
-        if (!learner || learner->round != round || learner->added)
+        if (!learner || learner->round != round || learner->added_to)
             continue;
         learner->alone = round;
         if (learner->job)
@@ -190,6 +187,15 @@ static void submit_header(struct relay_submission *submission, cohort_v1_SubmitS
     pthread_mutex_unlock(&submission->relay->lock);
 }
 
+// By name: a newer incarnation of the learner may have been assigned the round in the meantime.
+static void mark_added(struct batch *batch, const struct partial *members)
+{
+    for (struct relayed *learner = batch->job->relay->learners; learner; learner = learner->next)
+        if (learner->job == batch->job && learner->round == batch->round &&
+            learner->attempt == batch->attempt && partial_find(members, learner->name))
+            learner->added_to = batch;
+}
+
 // The upload is over, whole or not. Under the lock.
 static void end_upload(struct relay_submission *submission, enum status finished)
 {
@@ -210,12 +216,7 @@ static void end_upload(struct relay_submission *submission, enum status finished
         log_debug("a summary was added", LOG_S("experiment", job->id), LOG_I("round", batch->round),
                   LOG_S("learner", submission->members.members[0].learner),
                   LOG_I("summaries", batch->members.n));
-        for (size_t i = 0; i < submission->members.n; i++) {
-            const cohort_v1_SummaryMember *member = &submission->members.members[i];
-            struct relayed *learner = relay_find(submission->relay, member->learner, member->incarnation);
-            if (learner)
-                learner->added = true;
-        }
+        mark_added(batch, &submission->members);
     } else {
         batch_detach(submission);
         if (spoilt || finished != STATUS_CANCELLED) // not when its connection broke

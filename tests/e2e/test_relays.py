@@ -94,13 +94,15 @@ def it_gives_the_model_of_a_star_through_relays_of_relays(world):
     world.stop_services()
 
 
-def it_passes_on_what_a_reducer_needs_all_of(world):
-    experiment = ten(world, collaboration={"learners": LEARNERS, "reducer": "median"})
-    star = world.run(experiment, out="star")
-    ended = relayed(world, experiment, lambda top: [relay(world, top)])
-    assert ended.model_sha256 == star.hash
-    assert ended.bytes_up == star.summary["bytes_up"]
-    assert ended.bytes_down == 4 * star.summary["model_parameters"] * 3
+def it_passes_on_what_does_not_add_up(world):
+    for name, value in ("reducer", "median"), ("max_norm", 1000), ("codec", "int8"):
+        experiment = ten(world, collaboration={"learners": LEARNERS, name: value})
+        star = world.run(experiment, out=f"star-{name}")
+        ended = relayed(world, experiment, lambda top: [relay(world, top)])
+        assert ended.model_sha256 == star.hash, name
+        assert ended.bytes_up == star.summary["bytes_up"], name
+        assert ended.bytes_down == 4 * star.summary["model_parameters"] * 3, name
+        world.stop_services()
 
 
 def it_runs_trees(world):
@@ -144,6 +146,7 @@ def it_weighs_in_trees_as_in_stars(world):
 def it_refuses_trees_that_cannot_be(world):
     for changes, arguments, words in (
         ({"reducer": "median"}, (), ("median", "mean", "star")),
+        ({"max_norm": 1}, (), ("max_norm", "star")),
         ({"topology": {"kind": "tree", "relays": 11}}, (), ("11", "10")),
         ({}, ("--processes", 1), ("--processes 1", "2 relays")),
     ):
