@@ -242,6 +242,7 @@ static enum status reduce(struct job *job, uint32_t number, struct error *error)
         .kind = algorithm_of(job),
         .step = {.options = options->collaboration.algorithm.options,
                  .training = &options->training,
+                 .model = job->model,
                  .plan = &job->plan,
                  .round = number,
                  .rounds = (uint32_t)options->collaboration.rounds,

@@ -132,14 +132,14 @@ static void spoil(const struct attack_kind *attack, struct attack_step *step,
     for (unsigned int i = 0; i < plan->n_vectors; i++) {
         struct benign theirs = step->benign ? *step->benign : (struct benign){0};
         struct attack_step one = *step;
-        size_t offset = i * plan->n_values;
+        size_t offset = i * plan->n_sent;
         if (step->benign) {
             theirs.mean += offset;
             theirs.squares += offset;
             one.benign = &theirs;
         }
         one.reference = i == 0 ? step->reference : NULL;
-        attack->summary(&one, summary + offset, plan->n_values);
+        attack->summary(&one, summary + offset, plan->n_sent);
     }
 }
 

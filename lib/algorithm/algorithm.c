@@ -27,7 +27,7 @@ size_t plan_kept_values(const struct algorithm_plan *plan)
 
 size_t plan_summary_values(const struct algorithm_plan *plan)
 {
-    return plan->n_vectors * plan->n_values + plan->n_scalars;
+    return plan->n_vectors * plan->n_sent + plan->n_scalars;
 }
 
 enum status plan_layout(const struct algorithm_plan *plan, const struct model *model, struct layout *ret,
@@ -54,13 +54,19 @@ enum status algorithm_plan(const struct algorithm_kind *kind, const struct algor
 {
     struct algorithm_plan plan = {
         .n_values = model_layout(setting->model)->n_parameters, .n_shared = 1, .n_vectors = 1};
+    if (kind->check_model)
+        TRY(kind->check_model(setting->options, setting->model, error));
     if (kind->plan)
         TRY(kind->plan(setting, &plan, error));
+    if (!plan.n_sent)
+        plan.n_sent = plan.n_values;
+    assert(plan.n_sent == plan.n_values || (kind->resolve && !plan.in_place && !plan.around_model));
     assert(plan.n_shared && plan.n_vectors && plan.n_scalars <= ALGORITHM_SCALARS_MAX);
     assert(plan.n_shared + plan.n_private <= ALGORITHM_VECTORS_MAX &&
            plan.n_vectors <= ALGORITHM_VECTORS_MAX);
     assert(!plan.in_place || !kind->own_model);
-    if (plan.n_values == 0 || plan.n_values > TENSOR_FLOATS_MAX || plan.n_own > TENSOR_FLOATS_MAX * 4)
+    if (plan.n_values == 0 || plan.n_values > TENSOR_FLOATS_MAX || plan.n_sent > TENSOR_FLOATS_MAX ||
+        plan.n_own > TENSOR_FLOATS_MAX * 4)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "algorithm '%s' would exchange %zu values a vector and keep %zu: make the model, or "
                          "the probe data, smaller",

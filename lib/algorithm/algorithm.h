@@ -34,6 +34,7 @@ struct algorithm_plan {
     unsigned int n_shared;  // vectors that the coordinator sends with a round; at least one
     unsigned int n_private; // vectors that it keeps to itself from round to round, after the shared ones
     unsigned int n_vectors; // in a learner's summary; at least one
+    size_t n_sent;          // values of each of those: n_values, unless the kind has `resolve` and says so
     unsigned int n_scalars; // single values after them
     size_t n_own;           // values that a learner keeps from round to round
     bool around_model;      // the first vector of a summary is weights, which lie around the first shared one
@@ -87,6 +88,7 @@ struct learner_result {
 struct reupdate_step {
     const void *options;
     const struct training_options *training;
+    const struct model *model; // the experiment's
     const struct algorithm_plan *plan;
     uint32_t round, rounds;
     uint32_t n_summaries, n_learners; // reduced in this round; in the experiment
@@ -110,6 +112,8 @@ struct algorithm_kind {
     // Refuses training options that the algorithm cannot honour; may be NULL.
     enum status (*check_training)(const void *options, const struct training_options *training,
                                   struct error *error);
+    // Refuses models that the algorithm cannot train; may be NULL.
+    enum status (*check_model)(const void *options, const struct model *model, struct error *error);
     // Changes the plan from what algorithm_plan starts with; may be NULL.
     enum status (*plan)(const struct algorithm_setting *setting, struct algorithm_plan *plan,
                         struct error *error);
@@ -133,7 +137,7 @@ struct algorithm_kind {
     // and by several threads.
     void (*reupdate)(const struct reupdate_step *step, size_t offset, size_t n, float *const *reduced,
                      float *const *values);
-    // The same for all values at once, where they depend on each other.
+    // The same for all values at once, where they depend on each other; reduced[i] [n_sent].
     enum status (*resolve)(const struct reupdate_step *step, float *const *reduced, float *const *values,
                            struct error *error);
 };

@@ -19,7 +19,7 @@ enum status commit_open(struct commit *commit, struct pool *pool, struct error *
     commit->step.scalars = commit->scalars;
     TRY(reduction_settle(commit->reduction, &settling, error));
     if (plan->n_scalars)
-        TRY(reduction_finish(commit->reduction, plan->n_vectors * plan->n_values, plan->n_scalars,
+        TRY(reduction_finish(commit->reduction, plan->n_vectors * plan->n_sent, plan->n_scalars,
                              commit->scalars, error));
     pthread_mutex_init(&commit->lock, NULL);
     return STATUS_OK;
@@ -83,7 +83,7 @@ static enum status resolve(struct commit *commit, struct error *error)
 {
     const struct algorithm_plan *plan = commit->step.plan;
     float *reduced[ALGORITHM_VECTORS_MAX], *values[ALGORITHM_VECTORS_MAX];
-    size_t n = plan->n_vectors * plan->n_values;
+    size_t n = plan->n_vectors * plan->n_sent;
     cleanup_free float *all = memory_floats(n);
     if (!all)
         return error_no_memory(error, n * sizeof(float));
@@ -91,7 +91,7 @@ static enum status resolve(struct commit *commit, struct error *error)
     if (commit->next != commit->current)
         memcpy(commit->next, commit->current, plan_kept_values(plan) * sizeof(float));
     for (unsigned int i = 0; i < plan->n_vectors; i++)
-        reduced[i] = all + i * plan->n_values;
+        reduced[i] = all + i * plan->n_sent;
     for (unsigned int i = 0; i < n_kept(plan); i++)
         values[i] = commit->next + i * plan->n_values;
     return commit->kind->resolve(&commit->step, reduced, values, error);

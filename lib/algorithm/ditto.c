@@ -71,6 +71,7 @@ static enum status train_own(const struct learner_step *step, struct error *erro
     personal.training = &training;
     memcpy(step->parameters, step->own, bytes);
     TRY(local_train(&personal, step->parameters, &amendment, &result, error));
+    TRY(local_check_parameters(step, step->parameters, error));
     memcpy(step->own, step->parameters, bytes);
     return STATUS_OK;
 }

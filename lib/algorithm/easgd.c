@@ -59,6 +59,7 @@ static enum status learn(const struct learner_step *step, struct learner_result 
     size_t n = step->plan->n_values;
     memcpy(step->parameters, step->own, n * sizeof(float));
     TRY(local_train(step, step->parameters, NULL, ret, error));
+    TRY(local_check_parameters(step, step->parameters, error));
     memcpy(step->summary, step->parameters, n * sizeof(float));
     approach(step->parameters, step->shared, n, (float)options->alpha);
     memcpy(step->own, step->parameters, n * sizeof(float));

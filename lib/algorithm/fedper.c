@@ -39,20 +39,27 @@ static size_t base_values(const struct layout *layout, size_t n_personal, size_t
     return n_values;
 }
 
+static enum status check_model(const void *algorithm_options, const struct model *model, struct error *error)
+{
+    const struct fedper_options *options = algorithm_options;
+    size_t n_layers;
+    if (base_values(model_layout(model), (size_t)options->personal, &n_layers) > 0)
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID_ARGUMENT,
+                     "personal '%lld' leaves fedper no layer to share, as the model has %zu with "
+                     "parameters; set personal below that, or add layers",
+                     (long long)options->personal, n_layers);
+}
+
 static enum status plan(const struct algorithm_setting *setting, struct algorithm_plan *plan,
                         struct error *error)
 {
     const struct fedper_options *options = setting->options;
     const struct layout *layout = model_layout(setting->model);
-    size_t n_layers, n_values = base_values(layout, (size_t)options->personal, &n_layers);
-    if (n_values == 0)
-        return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "personal '%lld' leaves fedper no layer to share, as the model has %zu with "
-                         "parameters; set personal below that, or add layers",
-                         (long long)options->personal, n_layers);
+    size_t n_layers;
     plan->shares = SHARES_PREFIX;
-    plan->n_values = n_values;
-    plan->n_own = layout->n_parameters - n_values;
+    plan->n_values = base_values(layout, (size_t)options->personal, &n_layers);
+    plan->n_own = layout->n_parameters - plan->n_values;
     plan->around_model = true;
     return STATUS_OK;
 }
@@ -75,6 +82,7 @@ static enum status learn(const struct learner_step *step, struct learner_result 
     const struct algorithm_plan *plan = step->plan;
     own_model(step, step->parameters);
     TRY(local_train(step, step->parameters, NULL, ret, error));
+    TRY(local_check_parameters(step, step->parameters, error));
     memcpy(step->summary, step->parameters, plan->n_values * sizeof(float));
     memcpy(step->own, step->parameters + plan->n_values, plan->n_own * sizeof(float));
     return STATUS_OK;
@@ -86,6 +94,7 @@ const struct algorithm_kind algorithm_fedper = {
              .help = "As fedavg for the first layers; each learner has the last ones for itself",
              .fields = fields,
              .options_bytes = sizeof(struct fedper_options)},
+    .check_model = check_model,
     .plan = plan,
     .begin_own = begin_own,
     .learn = learn,

@@ -43,16 +43,27 @@ enum status local_check_loss(const struct learner_step *step, double loss, struc
         step->learner, loss, step->round);
 }
 
+static enum status check_finite(const struct learner_step *step, const char *what, const float *values,
+                                size_t n, struct error *error)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return error_set(error, STATUS_INVALID_ARGUMENT,
+                             "value %zu of the %s of learner '%u' became '%g' in round %u: set a smaller "
+                             "learning_rate, or clip_norm",
+                             i, what, step->learner, (double)values[i], step->round);
+    return STATUS_OK;
+}
+
 enum status local_check_summary(const struct learner_step *step, struct error *error)
 {
-    size_t n = plan_summary_values(step->plan);
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(step->summary[i]))
-            return error_set(error, STATUS_INVALID_ARGUMENT,
-                             "value %zu of the summary of learner '%u' became '%g' in round %u: set a "
-                             "smaller learning_rate, or clip_norm",
-                             i, step->learner, (double)step->summary[i], step->round);
-    return STATUS_OK;
+    return check_finite(step, "summary", step->summary, plan_summary_values(step->plan), error);
+}
+
+enum status local_check_parameters(const struct learner_step *step, const float *parameters,
+                                   struct error *error)
+{
+    return check_finite(step, "parameters", parameters, model_layout(step->model)->n_parameters, error);
 }
 
 void local_order(const struct learner_step *step, uint32_t epoch, uint32_t *ret_order)

@@ -22,6 +22,9 @@ enum status local_check_part(const struct learner_step *step, struct error *erro
 enum status local_check_loss(const struct learner_step *step, double loss, struct error *error);
 // The whole summary must be finite: for algorithms whose learners keep something of what they send.
 enum status local_check_summary(const struct learner_step *step, struct error *error);
+// The same of parameters [n_parameters] that are about to be kept.
+enum status local_check_parameters(const struct learner_step *step, const float *parameters,
+                                   struct error *error);
 
 // The order of the samples in `epoch` (from 0) of the step's round: a pure function of seed, learner, round
 // and epoch (docs/reproducibility.md).

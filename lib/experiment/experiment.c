@@ -430,6 +430,18 @@ void experiment_dump(const struct experiment *experiment, struct bytes *ret)
     fields_dump(experiment_fields, &experiment->options, 0, ret);
 }
 
+// Not every algorithm can train every model.
+static enum status check_model(const struct experiment *experiment, const struct model *model,
+                               struct error *error)
+{
+    const struct choice *choice = &experiment->options.collaboration.algorithm;
+    const struct algorithm_kind *kind = (const struct algorithm_kind *)choice->kind;
+    if (!kind->check_model)
+        return STATUS_OK;
+    enum status status = kind->check_model(choice->options, model, error);
+    return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
+}
+
 enum status experiment_model(const struct experiment *experiment, const struct shape *input, size_t n_outputs,
                              enum target_type targets, struct model **ret, struct error *error)
 {
@@ -446,5 +458,12 @@ enum status experiment_variant(const struct experiment *experiment, size_t varia
                                struct error *error)
 {
     const struct model_options options = model_variant_options(&experiment->options.model, variant);
-    return model_new(ret, &options, input, n_outputs, targets, error);
+    struct model *model = NULL;
+    TRY(model_new(&model, &options, input, n_outputs, targets, error));
+    enum status status = check_model(experiment, model, error);
+    if (status == STATUS_OK)
+        *ret = model;
+    else
+        model_free(model);
+    return status;
 }

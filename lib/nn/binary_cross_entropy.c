@@ -12,20 +12,13 @@ static double sigmoid(double x)
     return x < 0 ? e / (1 + e) : 1 / (1 + e);
 }
 
-static double target_of(const struct targets *targets, size_t n_outputs, size_t sample, size_t output)
-{
-    if (targets->type == TARGET_CLASS)
-        return n_outputs == 1 ? targets->classes[sample] : (size_t)targets->classes[sample] == output;
-    return (double)targets->values[sample * n_outputs + output];
-}
-
 static double evaluate(const void *options, size_t batch, size_t n_outputs, const float *outputs,
                        const struct targets *targets, float *ret_gradient)
 {
     double sum = 0, share = 1.0 / (double)(batch * n_outputs);
     for (size_t i = 0; i < batch; i++) {
         for (size_t j = 0; j < n_outputs; j++) {
-            double x = (double)outputs[i * n_outputs + j], t = target_of(targets, n_outputs, i, j);
+            double x = (double)outputs[i * n_outputs + j], t = target_value(targets, n_outputs, i, j);
             sum += fmax(x, 0) - x * t + log1p(exp(-fabs(x)));
             if (ret_gradient)
                 ret_gradient[i * n_outputs + j] = (float)((sigmoid(x) - t) * share);

@@ -14,6 +14,13 @@ void blas_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
                 (blasint)lda, b, (blasint)ldb, beta, c, (blasint)ldc);
 }
 
+void blas_add_products(size_t n, size_t k, const double *a, double *c)
+{
+    assert(n <= INT_MAX && k <= INT_MAX);
+    cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (blasint)n, (blasint)k, 1, a, (blasint)n, 1, c,
+                (blasint)n);
+}
+
 void blas_open(void)
 {
     openblas_set_num_threads(1);

@@ -20,3 +20,13 @@ struct loss_kind {
 };
 
 extern const struct registry losses;
+
+// What `output` of `sample` should be, for losses that compare numbers: a class stands for a row that is 1 at
+// the class and 0 elsewhere; for a single output, of two classes, the class itself is the target.
+static inline double target_value(const struct targets *targets, size_t n_outputs, size_t sample,
+                                  size_t output)
+{
+    if (targets->type == TARGET_CLASS)
+        return n_outputs == 1 ? targets->classes[sample] : (size_t)targets->classes[sample] == output;
+    return (double)targets->values[sample * n_outputs + output];
+}

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "nn/model_impl.h"
 #include <stdio.h>
+#include <string.h>
 
 static const struct field variant_fields[] = {
     {.name = "layers",
@@ -284,6 +285,24 @@ int32_t model_class(const struct model *model, const float *outputs)
 const struct shape *model_input(const struct model *model)
 {
     return &model->input;
+}
+
+bool model_is_affine(const struct model *model)
+{
+    size_t n_dense = 0;
+    for (size_t i = 0; i < model->n_layers; i++) {
+        const struct model_layer *layer = &model->layers[i];
+        bool dense = strcmp(layer->kind->kind.name, "dense") == 0 && !layer->activation;
+        if (!dense && !layer_is_view(layer))
+            return false;
+        n_dense += dense;
+    }
+    return n_dense == 1;
+}
+
+bool model_is_least_squares(const struct model *model)
+{
+    return model_is_affine(model) && strcmp(model->loss->kind.name, "mse") == 0;
 }
 
 void model_describe(const struct model *model, struct bytes *ret)

@@ -54,6 +54,12 @@ bool model_is_classifier(const struct model *model);
 // output, class 1 above 0.
 int32_t model_class(const struct model *model, const float *outputs);
 
+// Whether the outputs are an affine function of the sample's values: a single dense layer, with no
+// activation; its tensors are "weight" [outputs, inputs] and, unless left out, "bias" [outputs]. And whether
+// training then is least squares, by the loss mse.
+bool model_is_affine(const struct model *model);
+bool model_is_least_squares(const struct model *model);
+
 // A table of the layers, a line each: name, output shape, parameters; for `cohort validate` and the report.
 void model_describe(const struct model *model, struct bytes *ret);
 

@@ -241,6 +241,8 @@ LAYERS = {
 
 
 def mse(x, targets):
+    if targets.ndim == 1:
+        targets = np.eye(x.shape[1])[targets]
     return ((x - targets) ** 2).mean(), 2 * (x - targets) / x.size
 
 

@@ -63,6 +63,7 @@ PROBLEMS = {
     "avg_pool2d overlapping": problem([one("layer_norm"), one("avg_pool2d", size=[2, 3], stride=1), HEAD], [2, 6, 7], 3),
     "cross_entropy smoothed": problem([HEAD], [5], 3, loss={"kind": "cross_entropy", "label_smoothing": 0.2}),
     "mse": problem([HEAD], [5], 3, loss="mse", targets="values"),
+    "mse of classes": problem([HEAD], [5], 3, loss="mse"),
     "binary_cross_entropy": problem([HEAD], [5], 3, loss="binary_cross_entropy", targets="values"),
     "binary_cross_entropy of classes": problem([HEAD], [5], 3, loss="binary_cross_entropy"),
     "sgd momentum": trained_by(optimizer={"kind": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.01}),

@@ -212,6 +212,7 @@ struct reupdate_step loop_reupdate_step(const struct loop *loop)
     return (struct reupdate_step){
         .options = loop->text.algorithm.options,
         .training = &loop->text.training,
+        .model = loop->model,
         .plan = &loop->plan,
         .round = loop->round,
         .rounds = loop->rounds,

@@ -113,3 +113,23 @@ Test(ditto, keeps_a_learners_model_when_its_step_is_given_up)
     memory_free(before);
     loop_free(loop);
 }
+
+// The steps' losses are finite, but the last of them leaves what is not.
+Test(ditto, keeps_no_model_that_is_not_finite)
+{
+    struct loop *loop = NULL;
+    struct learner_result result;
+    struct error error = ERROR_INIT;
+    const char *yaml = "{algorithm: {kind: ditto, lambda: 1000000}, training: {optimizer: {kind: sgd, "
+                       "learning_rate: 1}, batch_size: 1000, local_epochs: 1}, "
+                       "model: {layers: [dense: {units: 3}], loss: cross_entropy}}";
+    cr_assert_eq(loop_new(&loop, yaml, toy.parts, N_LEARNERS, 1, ROUNDS, NULL), STATUS_OK);
+    size_t n = loop_n_parameters(loop);
+    enum status status = STATUS_OK;
+    for (int i = 0; i < 20 && status == STATUS_OK; i++)
+        status = loop_learn(loop, 1, &result, &error);
+    cr_assert_eq(status, STATUS_INVALID_ARGUMENT);
+    for (size_t i = 0; i < n; i++)
+        cr_assert(isfinite(loop_own(loop, 1)[i]));
+    loop_free(loop);
+}

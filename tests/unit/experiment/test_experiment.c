@@ -176,6 +176,20 @@ Test(experiment, layers_that_do_not_fit_are_refused_where_they_stand)
     experiment_release(&experiment);
 }
 
+Test(experiment, a_model_that_the_algorithm_cannot_train_is_refused_where_that_stands)
+{
+    struct experiment experiment = taken(WHOLE, "collaboration.algorithm=linear_regression");
+    struct error error = ERROR_INIT;
+    struct model *model = NULL;
+    const struct shape input = {1, {784}};
+    cr_assert_eq(experiment_model(&experiment, &input, 10, TARGET_CLASS, &model, &error),
+                 STATUS_INVALID_ARGUMENT);
+    cr_assert_eq(strncmp(error.message, "--set: linear_regression needs a model of one dense", 51), 0, "%s",
+                 error.message);
+    cr_assert_null(model);
+    experiment_release(&experiment);
+}
+
 Test(experiment, a_model_that_fits_is_built)
 {
     struct experiment experiment = taken(WHOLE, NULL);

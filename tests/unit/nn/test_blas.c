@@ -33,6 +33,23 @@ static void check(bool transpose_a, bool transpose_b, float alpha, float beta)
         }
 }
 
+Test(blas, products_are_added_to_the_upper_triangle)
+{
+    double a[K * N], c[N * N];
+    for (int i = 0; i < K * N; i++)
+        a[i] = (double)(i % 11) - 5;
+    for (int i = 0; i < N * N; i++)
+        c[i] = i;
+    blas_add_products(N, K, a, c);
+    for (size_t row = 0; row < N; row++)
+        for (size_t column = 0; column < N; column++) {
+            double expected = (double)(row * N + column);
+            for (size_t k = 0; k < K && column >= row; k++)
+                expected += a[k * N + row] * a[k * N + column];
+            cr_assert_float_eq(c[row * N + column], expected, 1e-12);
+        }
+}
+
 Test(blas, gemm_multiplies_row_major_matrices_inside_wider_rows)
 {
     check(false, false, 1, 0);

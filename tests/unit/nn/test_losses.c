@@ -59,6 +59,17 @@ Test(losses, mse_is_the_mean_over_all_outputs)
     cr_assert_float_eq(gradient[3], -0.5, 1e-7);
 }
 
+Test(losses, mse_reads_a_class_as_one_against_the_rest)
+{
+    const struct targets rows = {TARGET_VALUES, NULL, (const float[]){0, 1, 0, 1, 0, 0}};
+    const struct targets labels = {TARGET_CLASS, (const int32_t[]){1, 0}, NULL};
+    float outputs[6] = {0.3f, -1, 2, 0, 4, -3}, of_rows[6], of_labels[6];
+    cr_assert_eq(evaluate("mse", "", 2, 3, outputs, &labels, of_labels),
+                 evaluate("mse", "", 2, 3, outputs, &rows, of_rows));
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(of_labels[i], of_rows[i]);
+}
+
 Test(losses, binary_cross_entropy_looks_at_each_output_by_itself)
 {
     float outputs[4] = {0, 0, 100, 100}, gradient[4];

@@ -164,6 +164,44 @@ Test(model, initial_values_of_a_tensor_do_not_depend_on_the_layers_above)
     kit_release(&large);
 }
 
+Test(model, values_from_a_tensor_on_are_those_of_the_whole)
+{
+    struct kit kit;
+    kit_model(&kit, digits, image, 10, TARGET_CLASS);
+    const struct layout *layout = model_layout(kit.model);
+    cleanup_free float *whole = memory_floats(layout->n_parameters);
+    model_init(kit.model, 9, whole);
+    for (size_t t = 0; t < layout->n_tensors; t++) {
+        size_t first = layout->tensors[t].offset, n = layout->n_parameters - first;
+        cleanup_free float *rest = memory_floats(n);
+        model_init_from(kit.model, 9, first, rest);
+        cr_assert_arr_eq(rest, whole + first, n * sizeof *rest);
+    }
+    kit_release(&kit);
+}
+
+Test(model, tells_whether_training_is_least_squares)
+{
+    static const struct {
+        const char *text;
+        bool affine, least_squares;
+    } cases[] = {
+        {"layers: [{dense: {units: 2}}]\nloss: mse", true, true},
+        {"layers: [flatten, {dense: {units: 2, bias: false, activation: none}}]\nloss: mse", true, true},
+        {"layers: [{dense: {units: 2}}]\nloss: binary_cross_entropy", true, false},
+        {"layers: [{dense: {units: 2, activation: tanh}}]\nloss: mse", false, false},
+        {"layers: [{dense: {units: 3}}, {dense: {units: 2}}]\nloss: mse", false, false},
+        {"layers: [dropout, {dense: {units: 2}}]\nloss: mse", false, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct kit kit;
+        kit_model(&kit, cases[i].text, row, 2, TARGET_VALUES);
+        cr_assert_eq(model_is_affine(kit.model), cases[i].affine, "%s", cases[i].text);
+        cr_assert_eq(model_is_least_squares(kit.model), cases[i].least_squares, "%s", cases[i].text);
+        kit_release(&kit);
+    }
+}
+
 Test(model, describes_every_layer)
 {
     struct kit kit;
