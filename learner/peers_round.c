@@ -313,6 +313,7 @@ static void reupdate(struct learner *learner)
         .kind = study_algorithm(learner->study),
         .step = {.options = options->collaboration.algorithm.options,
                  .training = &options->training,
+                 .model = learner->variant->model,
                  .plan = plan,
                  .round = it->exchange.round,
                  .rounds = (uint32_t)options->collaboration.rounds,

@@ -436,7 +436,7 @@ static enum status check_model(const struct experiment *experiment, const struct
 {
     const struct choice *choice = &experiment->options.collaboration.algorithm;
     const struct algorithm_kind *kind = (const struct algorithm_kind *)choice->kind;
-    if (!kind->check_model)
+    if (!kind || !kind->check_model)
         return STATUS_OK;
     enum status status = kind->check_model(choice->options, model, error);
     return status == STATUS_OK ? STATUS_OK : error_point(error, choice->mark, status);
