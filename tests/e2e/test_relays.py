@@ -120,7 +120,7 @@ def it_runs_trees(world):
 
 
 # Summaries of one vector, of several, with single values behind them, and with state at either end.
-ALGORITHMS = "gradient_descent", "fedprox", "scaffold", "fednova", "feddyn", "fedadam", "q_fedavg"
+ALGORITHMS = "gradient_descent", "fedprox", "scaffold", "fednova", "feddyn", "fedadam", "q_fedavg", "fisher", "easgd"
 
 
 def it_runs_trees_of_every_algorithm(world):
