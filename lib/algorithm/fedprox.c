@@ -65,6 +65,7 @@ const struct algorithm_kind algorithm_fedprox = {
              .help = "As fedavg, with a proximal term that holds each learner near the round's model",
              .fields = fields,
              .options_bytes = sizeof(struct fedprox_options)},
+    .stale = STALE_WEIGHS_LESS,
     .plan = plan,
     .learn = learn,
 };

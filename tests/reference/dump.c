@@ -1,7 +1,8 @@
 // Runs one of the reference problems and prints everything that an independent implementation needs to do the
 // same, as JSON: data, parts, initial parameters, the loss curve and the final parameters.
-//     reference-dump PROBLEM LEARNERS ROUNDS [YAML]
-// With YAML for the problem's own: `{algorithm: ..., training: ..., model: ...}`.
+//     reference-dump PROBLEM LEARNERS ROUNDS [YAML [BUFFER]]
+// With YAML for the problem's own: `{algorithm: ..., training: ..., model: ...}`. With BUFFER the rounds are
+// not in step: each is of so many learners in turn.
 #include "base/memory.h"
 #include "loop.h"
 #include "toy.h"
@@ -81,6 +82,21 @@ static enum status print_initial(const struct loop *loop, struct error *error)
     return STATUS_OK;
 }
 
+static enum status run_stale_rounds(struct loop *loop, uint32_t n_learners, uint32_t n_rounds,
+                                    uint32_t buffer, struct error *error)
+{
+    uint32_t who[TOY_LEARNERS_MAX], next = 0;
+    TRY(print_initial(loop, error));
+    for (uint32_t round = 0; round < n_rounds; round++) {
+        for (uint32_t i = 0; i < buffer; i++)
+            who[i] = next++ % n_learners;
+        TRY(loop_stale_round(loop, who, buffer, error));
+    }
+    printf("\"losses\": [],\n");
+    print_floats("final", loop_parameters(loop), loop_plan(loop)->n_values);
+    return STATUS_OK;
+}
+
 static enum status run_rounds(struct loop *loop, uint32_t n_rounds, struct error *error)
 {
     TRY(print_initial(loop, error));
@@ -96,7 +112,7 @@ static enum status run_rounds(struct loop *loop, uint32_t n_rounds, struct error
 }
 
 static enum status run(const struct problem *problem, const char *yaml, size_t n_learners, uint32_t n_rounds,
-                       struct error *error)
+                       uint32_t buffer, struct error *error)
 {
     struct toy toy;
     struct loop *loop = NULL;
@@ -105,7 +121,8 @@ static enum status run(const struct problem *problem, const char *yaml, size_t n
     if (status == STATUS_OK) {
         printf("{");
         print_data(&toy);
-        status = run_rounds(loop, n_rounds, error);
+        status = buffer ? run_stale_rounds(loop, (uint32_t)n_learners, n_rounds, buffer, error)
+                        : run_rounds(loop, n_rounds, error);
         print_floats("own", loop_own(loop, 0), n_learners * loop_plan(loop)->n_own);
         printf("\"learners\": %zu}\n", n_learners);
     }
@@ -118,15 +135,16 @@ int main(int argc, char **argv)
 {
     struct error error = ERROR_INIT;
     int n_learners = argc >= 4 ? atoi(argv[2]) : 0, n_rounds = argc >= 4 ? atoi(argv[3]) : 0;
+    int buffer = argc > 5 ? atoi(argv[5]) : 0;
     for (size_t i = 0; i < ARRAY_SIZE(problems); i++)
-        if (n_rounds > 0 && n_learners > 0 && n_learners <= TOY_LEARNERS_MAX &&
-            strcmp(problems[i].name, argv[1]) == 0) {
+        if (buffer >= 0 && buffer <= n_learners && n_rounds > 0 && n_learners > 0 &&
+            n_learners <= TOY_LEARNERS_MAX && strcmp(problems[i].name, argv[1]) == 0) {
             enum status status = run(&problems[i], argc > 4 ? argv[4] : problems[i].yaml, (size_t)n_learners,
-                                     (uint32_t)n_rounds, &error);
+                                     (uint32_t)n_rounds, (uint32_t)buffer, &error);
             if (status != STATUS_OK)
                 fprintf(stderr, "%s\n", error.message);
             return status_exit_code(status);
         }
-    fprintf(stderr, "usage: reference-dump PROBLEM LEARNERS ROUNDS [YAML]\n");
+    fprintf(stderr, "usage: reference-dump PROBLEM LEARNERS ROUNDS [YAML [BUFFER]]\n");
     return 2;
 }

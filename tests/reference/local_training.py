@@ -29,7 +29,7 @@ def shares(run):
     return sizes / sizes.sum()
 
 
-def dump_local(algorithm, learners, rounds, optimizer=f"{{kind: sgd, learning_rate: {RATE}}}"):
+def dump_local(algorithm, learners, rounds, optimizer=f"{{kind: sgd, learning_rate: {RATE}}}", buffer=None):
     """A run of `algorithm` and `optimizer` (YAML) in this file's training."""
     return dump(
         "fedavg",
@@ -39,6 +39,7 @@ def dump_local(algorithm, learners, rounds, optimizer=f"{{kind: sgd, learning_ra
         f"batch_size: {BATCH}, local_epochs: {EPOCHS}}}, "
         f"model: {{layers: [dense: {{units: {SIZES[1]}, activation: relu}}, dense: {{units: {SIZES[2]}}}], "
         "loss: cross_entropy}}",
+        buffer,
     )
 
 

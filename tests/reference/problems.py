@@ -7,10 +7,10 @@ import sys
 import numpy as np
 
 
-def dump(problem, learners, rounds, yaml=None):
-    """With `yaml` as the problem's algorithm, training and model, when given."""
+def dump(problem, learners, rounds, yaml=None, buffer=None):
+    """With `yaml` as the problem's algorithm, training and model, when given; with `buffer` learners a round, in turn."""
     out = subprocess.run(
-        [sys.argv[1], problem, str(learners), str(rounds)] + [yaml] * bool(yaml), check=True, stdout=subprocess.PIPE
+        [sys.argv[1], problem, str(learners), str(rounds)] + [yaml] * bool(yaml) + [str(buffer)] * bool(buffer), check=True, stdout=subprocess.PIPE
     ).stdout
     run = json.loads(out)
     n = run["n_samples"]

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "config/fields.h"
 #include "reduce/reducer.h"
+#include <math.h>
 #include <string.h>
 
 struct loop_text {
@@ -51,6 +52,8 @@ struct loop {
     float *parameters, *summary; // one learner's at a time; the same in place
     float *own;                  // [n_learners, plan.n_own]
     bool *begun;                 // [n_learners]
+    float **fetched;             // [n_learners] of loop_stale_round, each [plan_shared_values] or NULL
+    uint32_t *fetched_after;     // [n_learners], rounds
     bool (*stop)(void *user);
     void *user;
 };
@@ -146,6 +149,10 @@ struct loop *loop_free(struct loop *loop)
     memory_free(loop->parameters);
     memory_free(loop->own);
     memory_free(loop->begun);
+    for (size_t i = 0; loop->fetched && i < loop->n_learners; i++)
+        memory_free(loop->fetched[i]);
+    memory_free(loop->fetched);
+    memory_free(loop->fetched_after);
     reduction_free(loop->reduction);
     trainer_free(loop->trainer);
     model_free(loop->model);
@@ -251,6 +258,64 @@ enum status loop_round(struct loop *loop, bool backwards, double *ret_train_loss
     loop->round++;
     if (ret_train_loss)
         *ret_train_loss = train_loss / (double)reduction_weight(loop->reduction);
+    return STATUS_OK;
+}
+
+// ---- rounds that are not in step --------------------------------------------------------------------------
+
+static enum status fetch(struct loop *loop, uint32_t learner, struct error *error)
+{
+    size_t n = plan_shared_values(&loop->plan);
+    if (!loop->fetched[learner])
+        loop->fetched[learner] = memory_floats(n);
+    if (!loop->fetched[learner])
+        return error_no_memory(error, n * sizeof(float));
+    memcpy(loop->fetched[learner], loop->values, n * sizeof(float));
+    loop->fetched_after[learner] = loop->round - 1;
+    return STATUS_OK;
+}
+
+static enum status begin_stale(struct loop *loop, struct error *error)
+{
+    if (loop->fetched)
+        return STATUS_OK;
+    loop->fetched = memory_array(loop->n_learners, sizeof *loop->fetched);
+    loop->fetched_after = memory_array(loop->n_learners, sizeof *loop->fetched_after);
+    if (!loop->fetched || !loop->fetched_after)
+        return error_no_memory(error, loop->n_learners * sizeof *loop->fetched);
+    for (uint32_t i = 0; i < loop->n_learners; i++)
+        TRY(fetch(loop, i, error));
+    return STATUS_OK;
+}
+
+static enum status fold_stale(struct loop *loop, uint32_t learner, struct error *error)
+{
+    struct learner_result result;
+    struct learner_step step = step_of(loop, learner);
+    uint32_t staleness = loop->round - 1 - loop->fetched_after[learner];
+    step.shared = loop->fetched[learner];
+    step.round = loop->fetched_after[learner] + 1;
+    step.parameters = loop->parameters;
+    step.summary = loop->summary;
+    begin_own(loop, &step);
+    TRY(algorithm_learn(algorithm_of(loop), &step, &result, error));
+    const struct contribution from = {
+        .source = learner, .weight = result.weight, .discount = pow(1 + (double)staleness, -0.5)};
+    TRY(reduction_fold(loop->reduction, 0, loop->summary, plan_summary_values(&loop->plan), &from, error));
+    reduction_count(loop->reduction, &from);
+    return STATUS_OK;
+}
+
+enum status loop_stale_round(struct loop *loop, const uint32_t *who, size_t n, struct error *error)
+{
+    TRY(begin_stale(loop, error));
+    reduction_reset(loop->reduction, loop->weight_unit);
+    for (size_t i = 0; i < n; i++)
+        TRY(fold_stale(loop, who[i], error));
+    TRY(loop_commit(loop, error));
+    loop->round++;
+    for (size_t i = 0; i < n; i++)
+        TRY(fetch(loop, who[i], error));
     return STATUS_OK;
 }
 

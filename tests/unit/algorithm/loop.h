@@ -16,6 +16,10 @@ struct loop *loop_free(struct loop *loop);
 // be NULL) the learners' train losses, weighted by samples.
 enum status loop_round(struct loop *loop, bool backwards, double *ret_train_loss, struct error *error);
 
+// A round of the learners [n] in `who`, each of whom starts from what was committed when it last took part
+// (at first from the initial values), and counts (1 + commits since)^-1/2 of its values.
+enum status loop_stale_round(struct loop *loop, const uint32_t *who, size_t n, struct error *error);
+
 // One learner's half of the round that comes next, from the present model; its summary then stands in
 // loop_summary until the next call.
 enum status loop_learn(struct loop *loop, uint32_t learner, struct learner_result *ret, struct error *error);
