@@ -100,10 +100,12 @@ static double amended_step(const struct run *run, size_t n, struct random_key ke
 {
     const struct learner_step *step = run->step;
     float *gradient = trainer_gradient(step->trainer);
-    double loss = model_gradient(step->model, trainer_workspace(step->trainer), run->parameters,
-                                 run->batch.features, &run->batch.targets, n, key, gradient);
-    run->amendment->amend(run->amendment->user, run->parameters, gradient,
-                          model_layout(step->model)->n_parameters);
+    const struct local_amendment *amendment = run->amendment;
+    double loss = model_gradient_with(step->model, trainer_workspace(step->trainer), run->parameters,
+                                      run->batch.features, &run->batch.targets, n, key,
+                                      amendment->amend_outputs, amendment->user, gradient);
+    if (amendment->amend)
+        amendment->amend(amendment->user, run->parameters, gradient, model_layout(step->model)->n_parameters);
     trainer_apply(step->trainer, run->parameters);
     return loss;
 }

@@ -35,8 +35,10 @@ uint64_t local_n_steps(const struct learner_step *step);
 
 // What an algorithm adds to a batch's gradient before the step is taken, such as a proximal term.
 struct local_amendment {
-    void (*amend)(void *user, const float *parameters, float *gradient, size_t n_parameters);
+    void (*amend)(void *user, const float *parameters, float *gradient, size_t n_parameters); // may be NULL
     void *user;
+    // Adds to the gradient of the mean loss by the batch's outputs [n, n_outputs]; may be NULL.
+    void (*amend_outputs)(void *user, const float *outputs, size_t n, float *output_gradient);
 };
 
 // Trains in place on `parameters`: training.local_epochs epochs of batches of training.batch_size, the last

@@ -98,6 +98,15 @@ double model_gradient(const struct model *model, struct workspace *workspace, co
                       const float *input, const struct targets *targets, size_t batch, struct random_key key,
                       float *ret_gradient);
 
+// The same for the loss and something more: `add` (NULL: nothing) adds to the gradient of the mean loss by
+// the outputs [batch, n_outputs].
+double model_gradient_with(const struct model *model, struct workspace *workspace, const float *parameters,
+                           const float *input, const struct targets *targets, size_t batch,
+                           struct random_key key,
+                           void (*add)(void *user, const float *outputs, size_t batch,
+                                       float *output_gradient),
+                           void *user, float *ret_gradient);
+
 // The same in two halves, for objectives of an algorithm's own: a forward pass as in training, and the
 // backward pass of that same batch from the gradient of the objective by the outputs, `output_gradient`
 // [batch, n_outputs].

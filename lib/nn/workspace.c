@@ -312,9 +312,22 @@ double model_gradient(const struct model *model, struct workspace *workspace, co
                       const float *input, const struct targets *targets, size_t batch, struct random_key key,
                       float *ret_gradient)
 {
+    return model_gradient_with(model, workspace, parameters, input, targets, batch, key, NULL, NULL,
+                               ret_gradient);
+}
+
+double model_gradient_with(const struct model *model, struct workspace *workspace, const float *parameters,
+                           const float *input, const struct targets *targets, size_t batch,
+                           struct random_key key,
+                           void (*add)(void *user, const float *outputs, size_t batch,
+                                       float *output_gradient),
+                           void *user, float *ret_gradient)
+{
     const float *outputs = model_forward_training(model, workspace, parameters, input, batch, key);
     double loss = model->loss->evaluate(model->loss_options, batch, model_n_outputs(model), outputs, targets,
                                         workspace->gradients[0]);
+    if (add)
+        add(user, outputs, batch, workspace->gradients[0]);
     backward(model, workspace, parameters, batch, ret_gradient);
     return loss;
 }

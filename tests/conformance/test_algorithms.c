@@ -37,7 +37,7 @@ static struct loop *loop_of(const struct kind *kind, const struct part *parts, s
     struct loop *loop = NULL;
     struct error error = ERROR_INIT;
     cleanup_free char *yaml = memory_format(
-        "{algorithm: %s, training: {optimizer: {kind: sgd, learning_rate: 0.2}, batch_size: %zu},"
+        "{algorithm: %s, probe: 24, training: {optimizer: {kind: sgd, learning_rate: 0.2}, batch_size: %zu},"
         " model: %s}",
         kind->name, batch_size, model_of(kind));
     cr_assert_eq(loop_new(&loop, yaml, parts, n, SEED, ROUNDS, &error), STATUS_OK, "%s", error.message);

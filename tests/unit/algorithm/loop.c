@@ -11,6 +11,7 @@ struct loop_text {
     struct training_options training;
     struct choice algorithm;
     struct choice reducer;
+    int64_t probe;
 };
 
 static const struct field loop_fields[] = {
@@ -32,6 +33,7 @@ static const struct field loop_fields[] = {
      .offset = offsetof(struct loop_text, reducer),
      .registry = &reducers,
      .fallback = "mean"},
+    {.name = "probe", .type = FIELD_INT, .offset = offsetof(struct loop_text, probe), .fallback = "0"},
     {0},
 };
 
@@ -40,6 +42,7 @@ struct loop {
     struct arena arena;
     struct loop_text text;
     const struct part *parts;
+    struct part probe;
     size_t n_learners;
     uint64_t seed;
     uint32_t round, rounds; // round: the next one
@@ -89,6 +92,7 @@ static enum status loop_allocate(struct loop *loop, struct error *error)
 static enum status loop_open(struct loop *loop, struct error *error)
 {
     const struct dataset *dataset = loop->parts[0].dataset;
+    loop->probe = (struct part){.dataset = dataset, .n_samples = (size_t)loop->text.probe};
     TRY(model_new(&loop->model, &loop->text.model, &dataset->sample, dataset->n_outputs, dataset->target_type,
                   error));
     TRY(trainer_new(&loop->trainer, loop->model, &loop->text.training, (size_t)loop->text.training.batch_size,
@@ -100,6 +104,7 @@ static enum status loop_open(struct loop *loop, struct error *error)
         .seed = loop->seed,
         .n_learners = (uint32_t)loop->n_learners,
         .rounds = loop->rounds,
+        .n_probe = loop->probe.n_samples,
     };
     TRY(algorithm_plan(algorithm_of(loop), &setting, &loop->plan, error));
     TRY(reduction_new(&loop->reduction, &loop->text.reducer, plan_summary_values(&loop->plan), NULL, error));
@@ -169,6 +174,7 @@ static struct learner_step step_of(struct loop *loop, uint32_t learner)
         .plan = &loop->plan,
         .model = loop->model,
         .part = &loop->parts[learner],
+        .probe = loop->probe.n_samples ? &loop->probe : NULL,
         .trainer = loop->trainer,
         .seed = loop->seed,
         .learner = learner,

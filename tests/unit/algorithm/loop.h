@@ -6,8 +6,9 @@
 
 struct loop;
 
-// `yaml` holds the sections `model` and `training` and the kind `algorithm`, as an experiment does. The
-// parts, one a learner, must outlive the loop. The weight unit is a learner's mean number of samples.
+// `yaml` holds the sections `model` and `training` and the kind `algorithm`, as an experiment does; `probe:
+// N` makes the first N samples of the parts' dataset the probe. The parts, one a learner, must outlive the
+// loop. The weight unit is a learner's mean number of samples.
 enum status loop_new(struct loop **ret, const char *yaml, const struct part *parts, size_t n_learners,
                      uint64_t seed, uint32_t rounds, struct error *error);
 struct loop *loop_free(struct loop *loop);
