@@ -119,6 +119,24 @@ Test(algorithms, do_with_two_equal_learners_what_they_do_with_one)
     }
 }
 
+Test(algorithms, answer_after_a_step_with_a_learners_own_model_where_it_has_one)
+{
+    for (size_t k = 0; k < algorithms.n_kinds; k++) {
+        const struct algorithm_kind *algorithm = (const struct algorithm_kind *)algorithms.kinds[k];
+        struct loop *loop = loop_of(algorithms.kinds[k], toy.parts, N_LEARNERS, 8);
+        struct learner_result result;
+        size_t n = loop_n_parameters(loop);
+        cleanup_free float *own = memory_floats(n);
+        run(loop, 1, false);
+        cr_assert_eq(loop_learn(loop, 2, &result, NULL), STATUS_OK);
+        if (algorithm->own_model) {
+            loop_own_model(loop, 2, own);
+            cr_assert_eq(memcmp(loop_answering(loop), own, n * sizeof *own), 0, "%s", algorithm->kind.name);
+        }
+        loop_free(loop);
+    }
+}
+
 static bool always(void *user)
 {
     return true;

@@ -209,6 +209,18 @@ const float *loop_summary(const struct loop *loop)
     return loop->summary;
 }
 
+const float *loop_answering(const struct loop *loop)
+{
+    return loop->parameters;
+}
+
+void loop_own_model(struct loop *loop, uint32_t learner, float *ret_parameters)
+{
+    struct learner_step step = step_of(loop, learner);
+    begin_own(loop, &step);
+    algorithm_of(loop)->own_model(&step, ret_parameters);
+}
+
 static enum status loop_fold(struct loop *loop, uint32_t learner, double *train_loss, struct error *error)
 {
     struct learner_result result;
@@ -381,9 +393,7 @@ static enum status evaluate_own(struct loop *loop, const struct part *part, stru
 {
     struct evaluation mean = {.n_samples = part->n_samples}, one;
     for (uint32_t i = 0; i < loop->n_learners; i++) {
-        struct learner_step step = step_of(loop, i);
-        begin_own(loop, &step);
-        algorithm_of(loop)->own_model(&step, loop->parameters);
+        loop_own_model(loop, i, loop->parameters);
         TRY(evaluate_values(loop, loop->parameters, part, &one, error));
         mean.loss += one.loss / (double)loop->n_learners;
         mean.accuracy += one.accuracy / (double)loop->n_learners;

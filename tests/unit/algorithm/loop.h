@@ -25,6 +25,10 @@ enum status loop_stale_round(struct loop *loop, const uint32_t *who, size_t n, s
 // loop_summary until the next call.
 enum status loop_learn(struct loop *loop, uint32_t learner, struct learner_result *ret, struct error *error);
 const float *loop_summary(const struct loop *loop);
+// [n_parameters]: what that learner would answer with until its next step.
+const float *loop_answering(const struct loop *loop);
+// The learner's own model now, for a kind that has such.
+void loop_own_model(struct loop *loop, uint32_t learner, float *ret_parameters);
 
 // Goes on with `round` next, as after a restart, from what `from` has committed and its learners keep: a loop
 // of the same experiment.
