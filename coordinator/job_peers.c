@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SUSPECTED_MAX = 2, SUSPECTS_MAX = 3, ATTEMPTS_MAX = 30 };
+enum { SUSPECTED_MAX = 2, SUSPECTS_MAX = 3, ATTEMPTS_MAX = 30, DIGEST_DIGITS = 16 };
 
 struct participant {
     bool takes_part, done;
@@ -21,7 +21,7 @@ struct participant {
     uint64_t incarnation;
     uint64_t bytes;
     double distance;
-    char sha256[SHA256_HEX_BYTES];
+    char sha256[SHA256_HEX_BYTES], digest[17];
 };
 
 struct job_peers {
@@ -31,6 +31,7 @@ struct job_peers {
     // In the exchange under way, by place: slots that take part, ascending.
     uint32_t *members; // [n_slots]
     uint32_t n;
+    char digest[17]; // ring: of the last committed model
 };
 
 static const struct topology_kind *topology_of(const struct job *job)
@@ -142,6 +143,7 @@ static enum status send_all(struct job *job, uint64_t total, const struct graph 
         exchange->attempt = peers->attempt;
         exchange->place = place;
         exchange->n_learners = peers->n;
+        exchange->hash = graph || place == 0;
         if (graph)
             fill_graph(job, place, graph, exchange);
         else
@@ -205,10 +207,10 @@ void job_peers_start(struct job *job)
 
 // ---- the end of it --------------------------------------------------------------------------------------
 
-static bool hashes_agree(const struct job_peers *peers)
+static bool digests_agree(const struct job_peers *peers)
 {
     for (uint32_t place = 1; place < peers->n; place++)
-        if (strcmp(peers->slots[peers->members[place]].sha256, peers->slots[peers->members[0]].sha256) != 0)
+        if (strcmp(peers->slots[peers->members[place]].digest, peers->slots[peers->members[0]].digest) != 0)
             return false;
     return true;
 }
@@ -249,10 +251,12 @@ static void commit(struct job *job)
         job->bytes_up += participant->bytes;
         job->bytes_down += participant->bytes; // what one sends another one receives
     }
-    if (topology_of(job)->peers == PEERS_RING)
+    if (topology_of(job)->peers == PEERS_RING) {
         read_hex(peers->slots[peers->members[0]].sha256, job->current->sha256);
-    else
+        memcpy(peers->digest, peers->slots[peers->members[0]].digest, sizeof peers->digest);
+    } else {
         hash_all(peers, job->current->sha256);
+    }
     job->current->round = round_number(job->round);
     job->n_committed_summaries = peers->n;
     job_conclude_round(job, sqrt(squares / peers->n));
@@ -264,7 +268,7 @@ static void consider(struct job *job)
     for (uint32_t place = 0; place < peers->n; place++)
         if (!peers->slots[peers->members[place]].done)
             return;
-    if (topology_of(job)->peers == PEERS_RING && !hashes_agree(peers))
+    if (topology_of(job)->peers == PEERS_RING && !digests_agree(peers))
         attempt(job); // bytes were damaged on the way
     else
         commit(job);
@@ -296,9 +300,13 @@ static void exchange_failed(struct job *job, uint32_t slot, const cohort_v1_Exch
     attempt(job);
 }
 
-static bool hash_is_fit(const char *hex)
+static bool is_fit(const struct job *job, uint32_t slot, const cohort_v1_Exchanged *exchanged)
 {
-    return strspn(hex, "0123456789abcdef") == SHA256_HEX_BYTES - 1;
+    const char *const digits = "0123456789abcdef";
+    if (topology_of(job)->peers == PEERS_RING && strspn(exchanged->digest, digits) != DIGEST_DIGITS)
+        return false;
+    bool asked = topology_of(job)->peers != PEERS_RING || job->peers->members[0] == slot;
+    return !asked || strspn(exchanged->sha256, digits) == SHA256_HEX_BYTES - 1;
 }
 
 void job_peers_exchanged(struct job *job, struct member *member, const cohort_v1_Exchanged *exchanged)
@@ -310,7 +318,7 @@ void job_peers_exchanged(struct job *job, struct member *member, const cohort_v1
     struct participant *participant = &peers->slots[member->slot];
     if (!participant->takes_part || participant->done || participant->incarnation != member->incarnation)
         return;
-    if (!exchanged->ok || !hash_is_fit(exchanged->sha256)) {
+    if (!exchanged->ok || !is_fit(job, member->slot, exchanged)) {
         exchange_failed(job, member->slot, exchanged);
         return;
     }
@@ -318,6 +326,7 @@ void job_peers_exchanged(struct job *job, struct member *member, const cohort_v1
     participant->bytes = exchanged->bytes;
     participant->distance = isfinite(exchanged->parameter_distance) ? exchanged->parameter_distance : 0;
     memcpy(participant->sha256, exchanged->sha256, sizeof participant->sha256);
+    memcpy(participant->digest, exchanged->digest, sizeof participant->digest);
     consider(job);
 }
 
@@ -337,6 +346,7 @@ void job_peers_sources(const struct job *job, uint32_t slot, cohort_v1_Peer ret[
 {
     if (topology_of(job)->peers == PEERS_MIX)
         *assignment->model_sha256 = '\0'; // each has its own
+    memcpy(assignment->model_digest, job->peers->digest, sizeof assignment->model_digest);
     assignment->sources = ret;
     for (uint32_t k = 1; k < job->n_slots && job->current->round; k++) {
         uint32_t other = (slot + k) % job->n_slots;

@@ -64,12 +64,25 @@ static void catch_up_message(struct rpc_call *call, struct rpc_message *message,
         rpc_call_receive(call);
 }
 
+// In a ring: the very model that the round starts from.
+static bool is_announced(const struct learner *learner, struct catch_up *it)
+{
+    char digest[17];
+    if (!*learner->assignment.model_digest)
+        return true;
+    peer_round_digest(learner->peer.kept, learner->study->plan.n_values, digest);
+    if (strcmp(digest, learner->assignment.model_digest) == 0)
+        return true;
+    error_set(&it->error, STATUS_DATA_LOSS, "the peer has another model than the round's");
+    return false;
+}
+
 static void caught_up(struct learner *learner)
 {
     struct peer_round *round = &learner->peer;
     round->has_kept = true;
     round->kept_of = learner->assignment.model_round;
-    memcpy(round->kept_sha256, learner->assignment.model_sha256, sizeof round->kept_sha256);
+    memcpy(round->kept_digest, learner->assignment.model_digest, sizeof round->kept_digest);
     round->stamp++;
     log_info("caught up", LOG_S("learner", learner->name), LOG_I("round", round->kept_of));
     learner->activity = ACTIVITY_NONE;
@@ -86,7 +99,7 @@ static void catch_up_closed(struct rpc_call *call, enum status status, const cha
     if (it->cancelled) {
         learner->activity = ACTIVITY_NONE;
         learner_go_on(learner);
-    } else if (status == STATUS_OK && it->received == it->bytes) {
+    } else if (status == STATUS_OK && it->received == it->bytes && is_announced(learner, it)) {
         caught_up(learner);
     } else {
         log_debug("fetching the model from a peer failed", LOG_S("learner", learner->name),

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RANGE_VALUES = 1 << 18 };
-
 static const struct topology_kind *topology_of(const struct learner *learner)
 {
     return (const struct topology_kind *)(const void *)
@@ -99,7 +97,7 @@ static void adopt_pending(struct learner *learner)
     it->has_kept = true;
     it->has_pending = false;
     it->kept_of = it->pending_of;
-    memcpy(it->kept_sha256, it->pending_sha256, sizeof it->kept_sha256);
+    memcpy(it->kept_digest, it->pending_digest, sizeof it->kept_digest);
     it->stamp++;
 }
 
@@ -125,12 +123,12 @@ void peer_round_note(struct learner *learner, cohort_v1_Assignment *assignment)
     assignment->sources_count = 0;
 }
 
-// With an empty hash (of a mix) any model of its own will do.
-static bool is_right(const struct learner *learner, uint32_t round, const char *sha256)
+// In a mix any model of its own will do.
+static bool is_right(const struct learner *learner, uint32_t round, const char *digest)
 {
     const cohort_v1_Assignment *assignment = &learner->assignment;
-    return !*assignment->model_sha256 ||
-           (round == assignment->model_round && strcmp(sha256, assignment->model_sha256) == 0);
+    return topology_of(learner)->peers == PEERS_MIX ||
+           (round == assignment->model_round && strcmp(digest, assignment->model_digest) == 0);
 }
 
 static void train(struct learner *learner)
@@ -151,10 +149,10 @@ void peer_round_begin(struct learner *learner)
             "out of memory for the model's parameters; give the process more, or host fewer learners");
         return;
     }
-    if (it->has_pending && is_right(learner, it->pending_of, it->pending_sha256))
+    if (it->has_pending && is_right(learner, it->pending_of, it->pending_digest))
         adopt_pending(learner);
     it->has_pending = false;
-    bool has_it = it->has_kept && is_right(learner, it->kept_of, it->kept_sha256);
+    bool has_it = it->has_kept && is_right(learner, it->kept_of, it->kept_digest);
     if (!has_it && learner->assignment.model_round == 0)
         it->has_kept = false; // peer_round_fill makes the initial one
     else if (!has_it) {
@@ -230,7 +228,7 @@ enum status peer_round_fill(struct learner *learner, struct error *error)
         pthread_mutex_lock(&learner->host->lock);
         it->has_kept = true;
         it->kept_of = 0;
-        memset(it->kept_sha256, '0', sizeof it->kept_sha256 - 1); // the coordinator knows no hash of it
+        *it->kept_digest = '\0'; // the coordinator knows none of it
         it->stamp++;
         pthread_mutex_unlock(&learner->host->lock);
     }
@@ -241,27 +239,44 @@ enum status peer_round_fill(struct learner *learner, struct error *error)
 
 // ---- the exchange ---------------------------------------------------------------------------------------
 
-static void answer(struct learner *learner, bool ok, const char *suspect, const char *message)
+// What an exchange that succeeded came to.
+struct outcome {
+    char sha256[65], digest[17];
+    double distance;
+    uint64_t bytes;
+};
+
+static void send_exchanged(struct learner *learner, cohort_v1_Exchanged *exchanged)
 {
-    const struct peer_round *it = &learner->peer;
+    const cohort_v1_ExchangePeers *exchange = &learner->peer.exchange;
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    memcpy(exchanged->experiment_id, exchange->experiment_id, sizeof exchanged->experiment_id);
+    exchanged->round = exchange->round;
+    exchanged->attempt = exchange->attempt;
     request.which_event = cohort_v1_AttendRequest_exchanged_tag;
-    cohort_v1_Exchanged *exchanged = &request.event.exchanged;
-    snprintf(exchanged->experiment_id, sizeof exchanged->experiment_id, "%s", it->exchange.experiment_id);
-    exchanged->round = it->exchange.round;
-    exchanged->attempt = it->exchange.attempt;
-    exchanged->ok = ok;
-    if (ok) {
-        memcpy(exchanged->sha256, it->pending_sha256, sizeof exchanged->sha256);
-        exchanged->parameter_distance = it->distance;
-        exchanged->bytes = it->bytes;
-    }
-    snprintf(exchanged->suspect, sizeof exchanged->suspect, "%s", suspect);
-    snprintf(exchanged->message, sizeof exchanged->message, "%.500s", message);
-    if (!ok)
-        log_warn("cannot exchange", LOG_S("learner", learner->name), LOG_I("round", it->exchange.round),
-                 LOG_I("attempt", it->exchange.attempt), LOG_S("error", message));
+    request.event.exchanged = *exchanged;
     learner_send(learner, &request);
+}
+
+static void answer(struct learner *learner, const struct outcome *outcome)
+{
+    cohort_v1_Exchanged exchanged = cohort_v1_Exchanged_init_zero;
+    exchanged.ok = true;
+    memcpy(exchanged.sha256, outcome->sha256, sizeof exchanged.sha256);
+    memcpy(exchanged.digest, outcome->digest, sizeof exchanged.digest);
+    exchanged.parameter_distance = outcome->distance;
+    exchanged.bytes = outcome->bytes;
+    send_exchanged(learner, &exchanged);
+}
+
+static void answer_failure(struct learner *learner, const char *suspect, const char *message)
+{
+    cohort_v1_Exchanged exchanged = cohort_v1_Exchanged_init_zero;
+    snprintf(exchanged.suspect, sizeof exchanged.suspect, "%s", suspect);
+    snprintf(exchanged.message, sizeof exchanged.message, "%.500s", message);
+    log_warn("cannot exchange", LOG_S("learner", learner->name), LOG_I("round", learner->peer.exchange.round),
+             LOG_I("attempt", learner->peer.exchange.attempt), LOG_S("error", message));
+    send_exchanged(learner, &exchanged);
 }
 
 static void give_channels(struct peer_round *it)
@@ -277,68 +292,31 @@ static void failed(void *user, const char *suspect, const char *message)
     struct learner *learner = user;
     pthread_mutex_lock(&learner->host->lock);
     if (!learner->peer.wanted && !learner->host->ending)
-        answer(learner, false, suspect, message);
+        answer_failure(learner, suspect, message);
     pthread_mutex_unlock(&learner->host->lock);
 }
 
-struct reupdate {
-    const struct algorithm_kind *kind;
-    struct reupdate_step step;
-    float *reduced, *values;
-};
-
-static void reupdate_range(void *user, size_t first, size_t n)
-{
-    const struct reupdate *work = user;
-    const struct algorithm_plan *plan = work->step.plan;
-    float *reduced[ALGORITHM_VECTORS_MAX], *values[ALGORITHM_VECTORS_MAX];
-    for (unsigned int i = 0; i < plan->n_vectors; i++)
-        reduced[i] = work->reduced + i * plan->n_values + first;
-    for (unsigned int i = 0; i < plan->n_shared + plan->n_private; i++)
-        values[i] = work->values + i * plan->n_values + first;
-    work->kind->reupdate(&work->step, first, n, reduced, values);
-}
-
-// As the coordinator does in a star (algorithm/commit.h): `next` follows from `kept` and `result`.
-static void reupdate(struct learner *learner)
-{
-    struct peer_round *it = &learner->peer;
-    const struct experiment_options *options = &learner->study->experiment.options;
-    const struct algorithm_plan *plan = &learner->study->plan;
-    static const float no_scalars[1];
-    if (it->next == it->result)
-        return;
-    memcpy(it->next, it->kept, plan_kept_values(plan) * sizeof(float));
-    struct reupdate work = {
-        .kind = study_algorithm(learner->study),
-        .step = {.options = options->collaboration.algorithm.options,
-                 .training = &options->training,
-                 .model = learner->variant->model,
-                 .plan = plan,
-                 .round = it->exchange.round,
-                 .rounds = (uint32_t)options->collaboration.rounds,
-                 .n_summaries = it->exchange.n_learners,
-                 .n_learners = learner->n_learners,
-                 .scalars = no_scalars},
-        .reduced = it->result,
-        .values = it->next,
-    };
-    if (work.kind->reupdate)
-        pool_for(learner->host->pool, plan->n_values, RANGE_VALUES, reupdate_range, &work);
-    else
-        memcpy(it->next, it->result, plan->n_values * sizeof(float));
-}
-
-static enum status conclude(struct learner *learner, char ret_sha256[65], struct error *error)
+static enum status hash(const struct learner *learner, char ret_sha256[65], struct error *error)
 {
     uint8_t sha256[SHA256_BYTES];
     struct layout layout = {0};
-    reupdate(learner);
     TRY(plan_layout(&learner->study->plan, learner->variant->model, &layout, error));
     enum status status = safetensors_sha256(&layout, learner->peer.next, sha256, error);
     layout_release(&layout);
-    sha256_hex(sha256, ret_sha256);
+    if (status == STATUS_OK)
+        sha256_hex(sha256, ret_sha256);
     return status;
+}
+
+static enum status conclude(struct learner *learner, bool wants_hash, struct outcome *ret,
+                            struct error *error)
+{
+    const struct peer_round *it = &learner->peer;
+    peer_round_reupdate(learner);
+    peer_round_digest(it->next, learner->study->plan.n_values, ret->digest);
+    ret->distance = peers_distance(it->peers);
+    ret->bytes = peers_bytes(it->peers);
+    return wants_hash ? hash(learner, ret->sha256, error) : STATUS_OK;
 }
 
 // In the pool: nothing moves any more.
@@ -348,19 +326,20 @@ static void ended(void *user, bool ok)
     struct host *host = learner->host;
     struct peer_round *it = &learner->peer;
     struct error error = ERROR_INIT;
-    char sha256[65] = "";
-    enum status status = ok ? conclude(learner, sha256, &error) : STATUS_ABORTED;
+    struct outcome outcome = {0};
+    enum status status = ok ? conclude(learner, it->hashes, &outcome, &error) : STATUS_ABORTED;
     pthread_mutex_lock(&host->lock);
-    it->distance = peers_distance(it->peers);
-    it->bytes = peers_bytes(it->peers);
     it->peers = peers_free(it->peers);
     give_channels(it);
     it->stamp++;
     it->has_pending = status == STATUS_OK;
     it->pending_of = it->exchanging_of;
-    memcpy(it->pending_sha256, sha256, sizeof sha256);
-    if (ok && !it->wanted && !host->ending)
-        answer(learner, it->has_pending, "", error.message);
+    memcpy(it->pending_digest, outcome.digest, sizeof it->pending_digest);
+    bool current = !it->wanted && !host->ending;
+    if (ok && current && it->has_pending)
+        answer(learner, &outcome);
+    else if (ok && current)
+        answer_failure(learner, "", error.message);
     learner->activity = ACTIVITY_NONE;
     learner_go_on(learner);
     pthread_mutex_unlock(&host->lock);
@@ -436,21 +415,22 @@ void peer_round_start_exchange(struct learner *learner)
     struct error error = ERROR_INIT;
     it->wanted = false;
     if (learner->kept_round != it->exchange.round || !it->has_room) {
-        answer(learner, false, "", "this learner has nothing trained for the round");
+        answer_failure(learner, "", "this learner has nothing trained for the round");
         return;
     }
     if (!makes_sense(learner)) {
-        answer(learner, false, "", "the coordinator named neighbours that make no ring");
+        answer_failure(learner, "", "the coordinator named neighbours that make no ring");
         return;
     }
     if (make(learner, &error) != STATUS_OK) {
         give_channels(it);
-        answer(learner, false, "", error.message);
+        answer_failure(learner, "", error.message);
         return;
     }
     it->has_pending = false;
     it->has_kept = it->has_kept && it->kept != it->result;
     it->exchanging_of = it->exchange.round;
+    it->hashes = it->exchange.hash;
     it->stamp++;
     learner->activity = ACTIVITY_EXCHANGING;
     peers_start(it->peers);

@@ -23,9 +23,9 @@ struct peer_round {
     float *spare;  // [plan_summary_values], with a mix of several steps
     bool has_room; // the buffers are there
     bool has_kept, has_pending;
-    uint32_t kept_of, pending_of; // rounds
-    char kept_sha256[65], pending_sha256[65];
-    unsigned long stamp; // counts changes of any buffer
+    uint32_t kept_of, pending_of;             // rounds
+    char kept_digest[17], pending_digest[17]; // ring
+    unsigned long stamp;                      // counts changes of any buffer
 
     cohort_v1_Peer sources[PEER_SOURCES_MAX]; // of the present assignment's model
     size_t n_sources;
@@ -36,10 +36,9 @@ struct peer_round {
     cohort_v1_ExchangePeers exchange;
     struct peers *peers; // under way, until it has ended
     uint32_t exchanging_of;
+    bool hashes;
     struct peer_channel **channels;
     size_t n_channels;
-    double distance;
-    uint64_t bytes;
 };
 
 bool learner_between_peers(const struct learner *learner);
@@ -56,6 +55,11 @@ void peer_round_cancel_exchange(struct learner *learner);
 // The model after `round` (UINT32_MAX: the newest), or NULL: [plan_kept_values], valid under the lock.
 const float *peer_round_model(const struct learner *learner, uint32_t round);
 void peer_round_release(struct learner *learner); // idle
+
+// `next` follows from `kept` and `result`. In the pool, without the lock.
+void peer_round_reupdate(struct learner *learner);
+// 16 hexadecimal digits of `values`: finds damage, not malice.
+void peer_round_digest(const float *values, size_t n, char ret[17]);
 
 // ---- whole models between learners (peers_model.c) ------------------------------------------------------
 

@@ -105,10 +105,10 @@ enum algorithm_stale {
 struct algorithm_kind {
     struct kind kind;
     enum algorithm_stale stale; // how summaries may count that are not of a round in step
-    bool trains_nothing; // learners need no trainer, so they hold no more than the model
-    bool own_models;     // learners have models of their own (SHARES_VALUES), which begin_own draws
-    bool any_models;     // and these need not have the same architecture
-    bool needs_probe;    // shared unlabelled samples
+    bool trains_nothing;        // learners need no trainer, so they hold no more than the model
+    bool own_models;            // learners have models of their own (SHARES_VALUES), which begin_own draws
+    bool any_models;            // and these need not have the same architecture
+    bool needs_probe;           // shared unlabelled samples
     // Refuses training options that the algorithm cannot honour; may be NULL.
     enum status (*check_training)(const void *options, const struct training_options *training,
                                   struct error *error);

@@ -19,9 +19,9 @@ enum random_purpose {
     RANDOM_CODEC = 9,
     RANDOM_PRIVACY = 10,
     RANDOM_TEST = 11,
-    RANDOM_START = 19,      // a learner's own initial weights, where each has its own
-    RANDOM_GRAPH = 20,      // the random graphs of gossip
-    RANDOM_PROBE = 21,      // which samples are shared unlabelled, and the order in which they are gone through
+    RANDOM_START = 19, // a learner's own initial weights, where each has its own
+    RANDOM_GRAPH = 20, // the random graphs of gossip
+    RANDOM_PROBE = 21, // which samples are shared unlabelled, and the order in which they are gone through
     RANDOM_SIMULATION = 30, // what is pretended of learners; `index` is an enum simulation_use
     RANDOM_HOLDOUT = 31,    // the samples that a learner keeps to evaluate on
 };
