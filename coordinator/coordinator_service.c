@@ -350,7 +350,7 @@ static void describe_learner(const struct member *member, cohort_v1_LearnerInfo 
     if (member->job) {
         snprintf(ret->experiment_id, sizeof ret->experiment_id, "%s", member->job->id);
         ret->index = member->slot;
-        ret->round = round_number(member->job->round);
+        ret->round = job_round_of(member->job, member->slot);
     }
 }
 

@@ -107,7 +107,7 @@ struct job {
     uint32_t n_committed_summaries;
     cohort_v1_Metric metrics[JOB_METRICS_MAX]; // of the last committed round
     pb_size_t n_metrics;
-    uint64_t bytes_up, bytes_down, n_rejected, n_stale;
+    uint64_t bytes_up, bytes_down, n_rejected;
 };
 
 // Makes an experiment from YAML. Without the lock: reading a large text takes a while.
@@ -120,6 +120,9 @@ struct job *job_find(const struct coordinator *coordinator, const char *id);
 bool job_is_over(const struct job *job);
 cohort_v1_ExperimentState job_state(const struct job *job);
 void job_describe(const struct job *job, cohort_v1_Experiment *ret);
+// The round that the slot's learner works for: the one under way or, without rounds in step, that of its own
+// assignment.
+uint32_t job_round_of(const struct job *job, uint32_t slot);
 void job_explain(const struct job *job, struct arena *arena, cohort_v1_ExplainExperimentResponse *ret);
 // Frees what is held to evaluate with, once the experiment is over and nothing is being evaluated.
 void job_release_test(struct job *job);

@@ -218,7 +218,6 @@ static void refuse_stale(struct job *job, const cohort_v1_SummaryHeader *header,
 {
     const struct member *member = member_find(job->coordinator, header->learner);
     struct job_upload upload = {.job = job, .round = header->round, .header = *header};
-    job->n_stale++;
     job->n_rejected++;
     event_rejected(job, &upload, cohort_v1_Reason_REASON_STALE, message);
     round_declined(job->round, member->slot, clock_monotonic_ms());
@@ -276,7 +275,6 @@ static enum round_whole reject_stale(struct job_upload *upload, struct error *er
         upload->staleness, round_options(job->round)->max_staleness);
     let_go(upload);
     learner_is_ready(job, upload->slot);
-    job->n_stale++;
     reject(job, upload, false, cohort_v1_Reason_REASON_STALE, error->message);
     return WHOLE_STALE;
 }

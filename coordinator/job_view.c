@@ -52,6 +52,12 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
     ret->coordinator_peak_rss_bytes = memory_peak_rss();
 }
 
+uint32_t job_round_of(const struct job *job, uint32_t slot)
+{
+    uint32_t number = round_slot(job->round, slot)->number;
+    return job->rules.continuous && number ? number : round_number(job->round);
+}
+
 // ---- explaining -----------------------------------------------------------------------------------------
 
 static void why_awaited(const struct job *job, uint32_t slot, char *ret, size_t bytes)

@@ -158,9 +158,10 @@ void continuous_ready(struct round *round, uint32_t slot, bool fresh, int64_t no
         round_set_task(round, slot, TASK_NONE, now_ms);
         it->number = 0;
     }
-    if (round->phase != ROUND_DONE && it->task == TASK_ASSIGNED)
+    if (it->task == TASK_ASSIGNED && round->phase != ROUND_DONE)
         send_assignment(round, slot);
-    continuous_go_on(round, now_ms);
+    else
+        continuous_go_on(round, now_ms);
 }
 
 void continuous_anew(struct round *round, uint32_t slot, int64_t now_ms)

@@ -83,6 +83,19 @@ def it_takes_learners_that_come_late_and_does_without_those_that_are_killed(worl
     assert wait_for_completion(users, experiment_id).round == 60
 
 
+def it_works_behind_a_relay(world):
+    coordinator = world.coordinator("read_data=true")
+    relay = world.coordinator(f"relay_of={coordinator.address}")
+    users = world.stub(coordinator)
+    for schedule, participation in (ASYNCHRONOUS, {}), (None, {"fraction": 0.6, "over_selection": 1.5}):
+        experiment = scheduled(world, schedule, algorithm="fedbuff", rounds=20, participation=participation)
+        experiment["simulation"] = {"delay": "20ms"}
+        learners = [world.learner(end, f"learner-{i}") for i, end in enumerate([relay, relay, coordinator])]
+        assert wait_for_completion(users, create(users, experiment)).round == 20
+        for learner in learners:
+            assert learner.stop() == 0, learner.words()
+
+
 # ---- what is told
 
 
