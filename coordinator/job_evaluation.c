@@ -140,14 +140,15 @@ static void ask(struct job *job, uint32_t slot)
     member_send(job->slots[slot].member, &message);
 }
 
-// Who of those that are here is asked: everyone; between peers, those who have the round's model, and of one
-// model on test data the first.
+// Who of those that are here is asked: everyone but those who still train, of an earlier round or for a later
+// one, for neither are they kept from it nor waited for; between peers, those who have the round's model, and
+// of one model on test data the first.
 static bool is_asked(const struct job *job, uint32_t slot)
 {
     if (!job->slots[slot].member || round_slot(job->round, slot)->state != SLOT_READY)
         return false;
     if (!job_between_peers(job))
-        return true;
+        return job->slots[slot].member->state == cohort_v1_LearnerState_LEARNER_STATE_READY;
     bool enough =
         job_peers_agree(job) && job->experiment.options.evaluation.holdout <= 0 && job->n_evaluating;
     return job->slots[slot].holds_round == job->evaluating_round && !enough;
