@@ -112,7 +112,10 @@ static void run_evaluate(struct pool_job *job)
     pthread_mutex_lock(&host->lock);
     learner->activity = ACTIVITY_NONE;
     if (learner->evaluation_wanted)
-        answer(learner, &evaluated, status == STATUS_OK ? "" : error.message);
+        answer(learner, &evaluated,
+               status != STATUS_OK       ? error.message
+               : evaluated.metrics_count ? ""
+                                         : "it has no samples to evaluate on");
     learner_go_on(learner);
     pthread_mutex_unlock(&host->lock);
 }
