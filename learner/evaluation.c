@@ -10,12 +10,16 @@
 
 enum { BATCH = 256, FETCHES_MAX = 5 };
 
-static void answer(struct learner *learner, cohort_v1_Evaluated *evaluated, const char *message)
+// The answer to `asked`, unless nobody waits for it any more; another question may have come meanwhile.
+static void answer(struct learner *learner, const cohort_v1_Evaluate *asked, cohort_v1_Evaluated *evaluated,
+                   const char *message)
 {
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    if (!learner->evaluation_wanted || learner->evaluation.round != asked->round)
+        return;
     request.which_event = cohort_v1_AttendRequest_evaluated_tag;
-    memcpy(evaluated->experiment_id, learner->evaluation.experiment_id, sizeof evaluated->experiment_id);
-    evaluated->round = learner->evaluation.round;
+    memcpy(evaluated->experiment_id, asked->experiment_id, sizeof evaluated->experiment_id);
+    evaluated->round = asked->round;
     snprintf(evaluated->message, sizeof evaluated->message, "%.500s", message);
     request.event.evaluated = *evaluated;
     learner->evaluation_wanted = false;
@@ -48,7 +52,7 @@ static enum status find_parameters(struct learner *learner, const float **ret, f
     *ret = plan->shares == SHARES_MODEL ? shared : learner->parameters;
     if (!algorithm->own_model)
         return STATUS_OK;
-    struct learner_step step = learner_step_of(learner, learner->evaluation.round);
+    struct learner_step step = learner_step_of(learner, learner->evaluating.round);
     step.shared = shared;
     learner_begin_own(learner, &step);
     if (plan->in_place && !(*ret_own = memory_floats(n)))
@@ -78,7 +82,7 @@ static enum status evaluate_test(struct learner *learner, struct workspace *work
 {
     struct evaluation evaluation;
     const struct dataset *test = NULL;
-    if (!learner->evaluation.on_test_data || !learner->host->options->use_experiment_data)
+    if (!learner->evaluating.on_test_data || !learner->host->options->use_experiment_data)
         return STATUS_OK;
     TRY(study_test_data(learner->study, &test, error));
     const struct part part = {.dataset = test, .n_samples = test->n_samples};
@@ -111,11 +115,10 @@ static void run_evaluate(struct pool_job *job)
     enum status status = evaluate_all(learner, &evaluated, &error);
     pthread_mutex_lock(&host->lock);
     learner->activity = ACTIVITY_NONE;
-    if (learner->evaluation_wanted)
-        answer(learner, &evaluated,
-               status != STATUS_OK       ? error.message
-               : evaluated.metrics_count ? ""
-                                         : "it has no samples to evaluate on");
+    answer(learner, &learner->evaluating, &evaluated,
+           status != STATUS_OK       ? error.message
+           : evaluated.metrics_count ? ""
+                                     : "it has no samples to evaluate on");
     learner_go_on(learner);
     pthread_mutex_unlock(&host->lock);
 }
@@ -137,7 +140,7 @@ void learner_begin_evaluation(struct learner *learner)
     cohort_v1_Evaluated nothing = cohort_v1_Evaluated_init_zero;
     if (learner->n_retries > FETCHES_MAX) {
         learner->n_retries = 0;
-        answer(learner, &nothing, "the model cannot be fetched");
+        answer(learner, &learner->evaluation, &nothing, "the model cannot be fetched");
         learner_go_on(learner);
     } else if (*learner->evaluation.model_sha256 &&
                !learner_holds(learner, learner->evaluation.model_round, learner->evaluation.model_sha256)) {
@@ -147,6 +150,7 @@ void learner_begin_evaluation(struct learner *learner)
                     learner);
     } else {
         learner->activity = ACTIVITY_EVALUATING;
+        learner->evaluating = learner->evaluation;
         learner->job.run = run_evaluate;
         pool_post(learner->host->pool, &learner->job);
     }

@@ -83,6 +83,7 @@ struct learner {
     } result;
     cohort_v1_Evaluate evaluation; // asked for last (evaluation.c)
     bool evaluation_wanted;        // and not answered
+    cohort_v1_Evaluate evaluating; // what it was when evaluating began; the pool's meanwhile
     enum activity activity;
     int64_t due_ms;
     unsigned int n_retries;
