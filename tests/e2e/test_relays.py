@@ -143,6 +143,19 @@ def it_weighs_in_trees_as_in_stars(world):
         assert models[0] == models[1], weighting
 
 
+def it_serves_rounds_that_nobody_waits_in(world):
+    wanted = {"learners": LEARNERS, "algorithm": "fedbuff", "schedule": {"kind": "asynchronous", "buffer": 3}, "rounds": 6}
+    ended = relayed(world, ten(world, collaboration=wanted), lambda top: [relay(world, top) for _ in range(2)])
+    assert ended.round == 6, ended
+
+
+def it_serves_rounds_of_the_first_that_come(world):
+    participation = {"fraction": 0.5, "over_selection": 1.6}
+    wanted = {"learners": LEARNERS, "topology": {"kind": "tree", "relays": 3}, "participation": participation}
+    run = world.run(ten(world, collaboration=wanted), out="over")
+    assert all(5 <= row["summaries"] <= 8 for row in run.metrics("round")), run.metrics("round")
+
+
 def it_refuses_trees_that_cannot_be(world):
     for changes, arguments, words in (
         ({"reducer": "median"}, (), ("median", "mean", "star")),
