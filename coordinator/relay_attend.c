@@ -48,6 +48,7 @@ static void begin_round(struct relay_job *job, const cohort_v1_Assignment *assig
     job->attempt = assignment->attempt;
     job->weight_unit = assignment->weight_unit;
     job->n_values = assignment->summary_values;
+    snprintf(job->model_sha256, sizeof job->model_sha256, "%s", assignment->model_sha256);
     job->due_ms = INT64_MAX;
 }
 
@@ -67,15 +68,15 @@ static void assigned(struct relayed *learner, const cohort_v1_Assignment *assign
     if (!job || strcmp(job->id, assignment->experiment_id) != 0)
         return;
     if (job->round != assignment->round || job->attempt != assignment->attempt ||
+        strcmp(job->model_sha256, assignment->model_sha256) != 0 ||
         job->weight_unit != assignment->weight_unit || job->n_values != assignment->summary_values)
         begin_round(job, assignment);
     job->assigned_ms = clock_monotonic_ms();
     job->model_round = assignment->model_round;
-    snprintf(job->model_sha256, sizeof job->model_sha256, "%s", assignment->model_sha256);
     set_due(job, assignment->deadline_ms);
     learner->round = assignment->round;
     learner->attempt = assignment->attempt;
-    learner->added_to = batch_of(job, learner->name, assignment->round, assignment->attempt);
+    learner->added_to = batch_of(job, learner->name);
 }
 
 // A round that goes on without a learner whose summary is added already: the sum is of no use.

@@ -14,6 +14,8 @@
 #include "base/memory.h"
 #include "coordinator/relay_impl.h"
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 
 // ---- life -----------------------------------------------------------------------------------------------
 
@@ -48,6 +50,7 @@ enum status batch_open(struct relay_job *job, struct batch **ret, struct error *
     batch->round = job->round;
     batch->attempt = job->attempt;
     batch->n_values = job->n_values;
+    snprintf(batch->model_sha256, sizeof batch->model_sha256, "%s", job->model_sha256);
     batch->changed_ms = clock_monotonic_ms();
     *ret = job->open = batch;
     return STATUS_OK;
@@ -107,12 +110,18 @@ static void answer_all(struct batch *batch, bool accepted, const char *message)
     }
 }
 
-struct batch *batch_of(const struct relay_job *job, const char *learner, uint32_t round, uint32_t attempt)
+bool batch_is_current(const struct batch *batch)
+{
+    const struct relay_job *job = batch->job;
+    return batch->round == job->round && batch->attempt == job->attempt &&
+           strcmp(batch->model_sha256, job->model_sha256) == 0;
+}
+
+struct batch *batch_of(const struct relay_job *job, const char *learner)
 {
     struct batch *batches[] = {job->open, job->sending};
     for (size_t i = 0; i < ARRAY_SIZE(batches); i++)
-        if (batches[i] && batches[i]->round == round && batches[i]->attempt == attempt &&
-            partial_find(&batches[i]->members, learner))
+        if (batches[i] && batch_is_current(batches[i]) && partial_find(&batches[i]->members, learner))
             return batches[i];
     return NULL;
 }
@@ -195,7 +204,9 @@ static void retry(struct relay_job *job, int64_t now_ms)
 {
     if (!job->sending || !job->sending->retry_ms)
         return;
-    if (now_ms >= job->sending->retry_ms)
+    if (!batch_is_current(job->sending))
+        batch_drop(job->sending, "the round is over; wait for the next assignment");
+    else if (now_ms >= job->sending->retry_ms)
         batch_send(job->sending);
     else
         relay_wake(job->relay, job->sending->retry_ms);

@@ -62,6 +62,7 @@ struct relay_job {
 struct batch {
     struct relay_job *job;
     uint32_t round, attempt;
+    char model_sha256[65]; // that the round starts from: a coordinator that starts over repeats the others
     size_t n_values;
     struct ingest *ingest;
     struct partial members;               // whose summaries are whole in it
@@ -142,8 +143,10 @@ enum status batch_open(struct relay_job *job, struct batch **ret, struct error *
 void batch_consider(struct relay_job *job, int64_t now_ms);
 // Gives it up: whoever waits for it, or uploads into it, is asked to send its summary again.
 void batch_drop(struct batch *batch, const char *message);
-// The one of that round and attempt that the learner's summary is in, or NULL.
-struct batch *batch_of(const struct relay_job *job, const char *learner, uint32_t round, uint32_t attempt);
+// The one of the newest assignment that the learner's summary is in, or NULL.
+struct batch *batch_of(const struct relay_job *job, const char *learner);
+// Whether it is of the newest assignment.
+bool batch_is_current(const struct batch *batch);
 void batch_attach(struct batch *batch, struct relay_submission *submission);
 void batch_detach(struct relay_submission *submission);
 // The answer has come: tells those that wait, and frees it.

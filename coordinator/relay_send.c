@@ -12,15 +12,10 @@ enum { RETRY_FIRST_MS = 50, RETRY_MOST_MS = 5000, TRIES_MAX = 12, REFUSALS_MAX =
 
 // ---- the end --------------------------------------------------------------------------------------------
 
-static bool is_current(const struct batch *batch)
-{
-    return batch->round == batch->job->round && batch->attempt == batch->job->attempt;
-}
-
 // An upload of the same learners that the coordinator has not yet seen end passes, as does a broken call.
 static bool may_try_again(const struct batch *batch)
 {
-    if (batch->job->relay->ending || !is_current(batch) || !batch->submissions)
+    if (batch->job->relay->ending || !batch_is_current(batch) || !batch->submissions)
         return false;
     if (batch->answered)
         return batch->response.reason == cohort_v1_Reason_REASON_SUPERSEDED && batch->n_tries < REFUSALS_MAX;
@@ -49,7 +44,7 @@ static void conclude(struct batch *batch)
         batch_accepted(batch);
     } else if (may_try_again(batch))
         try_again(batch);
-    else if (batch->answered && is_current(batch))
+    else if (batch->answered && batch_is_current(batch))
         batch_refused(batch, batch->response.message);
     else
         batch_drop(batch, "the sum that it was part of did not come through; send it again");

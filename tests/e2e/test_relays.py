@@ -201,6 +201,22 @@ def it_goes_on_when_its_coordinator_was_out_of_reach(world):
     completed(users, create(users, ten(world)))
 
 
+def it_serves_the_coordinator_that_takes_anothers_place(world):
+    """The same experiment again, while the relay still has a sum for the first one."""
+    experiment = ten(world, simulation={"delay": "300ms"})
+    star = world.run(experiment, "--set", "simulation.delay=0s", out="star")
+    address = f"127.0.0.1:{free_port()}"
+    settings = "cohort-coordinator", f'listen=["{address}"]', "drain=0s", "read_data=true"
+    first = Service(world, *settings)
+    middle = relay(world, first)
+    learners(world, [middle])
+    create(world.stub(first), experiment)
+    middle.wait_for_record("a summary was added")
+    first.kill()
+    users = world.stub(Service(world, *settings))
+    assert completed(users, create(users, experiment)).model_sha256 == star.hash
+
+
 class Trio:
     """Two real learners behind a relay, and one, eve, that the test plays: nothing goes on without her."""
 
