@@ -57,6 +57,7 @@ const struct algorithm_kind algorithm_mutual = {
     .own_models = true,
     .any_models = true,
     .needs_probe = true,
+    .check_model = predictions_check_model,
     .plan = plan,
     .begin_own = predictions_begin_own,
     .learn = learn,

@@ -13,17 +13,22 @@ bool prediction_others_known(const struct prediction_rows *rows, size_t i)
     return sum > 0;
 }
 
-enum status predictions_check(const char *algorithm, const struct algorithm_setting *setting,
-                              struct error *error)
+enum status predictions_check_model(const void *options, const struct model *model, struct error *error)
+{
+    if (model_is_classifier(model))
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID_ARGUMENT,
+                     "learners that exchange predictions compare probabilities of classes; use the loss "
+                     "cross_entropy");
+}
+
+enum status predictions_check_probe(const char *algorithm, const struct algorithm_setting *setting,
+                                    struct error *error)
 {
     if (setting->n_probe == 0)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "algorithm '%s' compares predictions on samples that all learners share, and there "
                          "are none; add data.probe",
-                         algorithm);
-    if (!model_is_classifier(setting->model))
-        return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "algorithm '%s' compares probabilities of classes; use the loss cross_entropy",
                          algorithm);
     if (setting->n_probe > TENSOR_FLOATS_MAX / model_n_outputs(setting->model))
         return error_set(error, STATUS_INVALID_ARGUMENT, "'%zu' probe samples are too many; use fewer",
@@ -89,7 +94,7 @@ enum status predictions_make(const struct learner_step *step, const float *param
 enum status predictions_plan(const char *algorithm, const struct algorithm_setting *setting,
                              struct algorithm_plan *plan, struct error *error)
 {
-    TRY(predictions_check(algorithm, setting, error));
+    TRY(predictions_check_probe(algorithm, setting, error));
     plan->shares = SHARES_VALUES;
     plan->n_values = setting->n_probe * model_n_outputs(setting->model);
     plan->n_own = model_layout(setting->model)->n_parameters + plan->n_values + 1;

@@ -51,9 +51,11 @@ struct prediction_objective {
 // alone.
 bool prediction_others_known(const struct prediction_rows *rows, size_t i);
 
-// INVALID_ARGUMENT unless there are probe samples, and the model tells classes apart by softmax.
-enum status predictions_check(const char *algorithm, const struct algorithm_setting *setting,
-                              struct error *error);
+// For struct algorithm_kind: refuses models that do not tell classes apart by softmax.
+enum status predictions_check_model(const void *options, const struct model *model, struct error *error);
+// INVALID_ARGUMENT unless there are probe samples, and not too many of them.
+enum status predictions_check_probe(const char *algorithm, const struct algorithm_setting *setting,
+                                    struct error *error);
 
 // The marginal of p [n, n_classes].
 void predictions_marginal(const double *p, size_t n, size_t n_classes, double *ret);

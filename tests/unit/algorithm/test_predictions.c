@@ -159,6 +159,7 @@ Test(predictions, what_cannot_be_compared_is_refused)
         cr_assert_eq(open_with(&loop, kinds[i], 0, CLASSIFIER, 3, &error), STATUS_INVALID_ARGUMENT);
         cr_assert(strstr(error.message, "add data.probe"), "%s", error.message);
         cr_assert(strstr(error.message, kinds[i]), "%s", error.message);
+        loop = NULL;
         cr_assert_eq(open_with(&loop, kinds[i], N_PROBE,
                                "{layers: " PROBLEM_NETWORK ", loss: binary_cross_entropy}", 3, &error),
                      STATUS_INVALID_ARGUMENT);
