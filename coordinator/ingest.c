@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "coordinator/ingest_impl.h"
+#include <assert.h>
 #include <string.h>
 
 enum status ingest_new(struct ingest **ret, const struct choice *reducer, size_t n_values,
@@ -126,6 +127,11 @@ static struct upload *begin(struct ingest *ingest, const struct contribution *fr
     return upload;
 }
 
+static enum status wait_in_file(struct upload *upload, struct error *error)
+{
+    return rows_take(upload->ingest->waiting, true, &upload->waiting, error);
+}
+
 static enum status begin_values(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                                 uint32_t n_summaries, struct error *error)
 {
@@ -139,7 +145,7 @@ static enum status begin_values(struct upload **ret, struct ingest *ingest, cons
         hold(upload);
     enum status status = STATUS_OK;
     if (!ingest->gathers && !upload->held && upload_is_bounded(upload))
-        status = rows_take(ingest->waiting, true, &upload->waiting, error);
+        status = wait_in_file(upload, error);
     if (status == STATUS_OK)
         *ret = upload;
     else
@@ -207,11 +213,8 @@ bool upload_free(struct upload *upload)
     if (!upload)
         return false;
     struct ingest *ingest = upload->ingest;
-    if (upload->held && !upload->beyond)
+    if (upload->held)
         unreserve(ingest, upload->whole_bytes);
-    pthread_mutex_lock(&ingest->lock);
-    ingest->beyond &= !upload->beyond;
-    pthread_mutex_unlock(&ingest->lock);
     bool spoilt = take_out(upload);
     rows_give(ingest->waiting, upload->waiting);
     version_unref(upload->around);
@@ -224,26 +227,15 @@ bool upload_free(struct upload *upload)
 
 bool upload_is_held(const struct upload *upload)
 {
-    return upload->held || upload->waiting;
+    return upload->held || upload->waiting || upload->ingest->gathers;
 }
 
 enum status upload_hold(struct upload *upload, struct error *error)
 {
-    struct ingest *ingest = upload->ingest;
-    size_t bytes = upload->whole_bytes;
-    if (upload_is_held(upload))
-        return STATUS_OK;
-    pthread_mutex_lock(&ingest->lock);
-    upload->beyond = !ingest->beyond;
-    ingest->beyond = true;
-    pthread_mutex_unlock(&ingest->lock);
-    if (!upload->beyond)
-        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
-                         "the buffer has no room for another summary of %zu bytes; try again in a moment, or "
-                         "raise limits.buffer in the coordinator's configuration",
-                         bytes);
-    upload->held = memory_alloc(bytes);
-    return upload->held ? STATUS_OK : error_no_memory(error, bytes);
+    assert(upload->n_summaries == 0 && upload->received == 0);
+    if (!upload->held && !upload->waiting)
+        hold(upload);
+    return upload->held || upload->waiting ? STATUS_OK : wait_in_file(upload, error);
 }
 
 void upload_bind(struct upload *upload, const struct contribution *from)

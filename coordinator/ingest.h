@@ -50,10 +50,10 @@ void upload_around(struct upload *upload, struct version *version, size_t n);
 // since).
 bool upload_free(struct upload *upload);
 
-// Whether nothing of it goes into the reduction before it is whole, so that giving it up spoils nothing.
+// Whether giving it up before it is whole spoils nothing.
 bool upload_is_held(const struct upload *upload);
-// Makes sure of that, before its first byte: also where the buffer is too small for it, but then for one at a
-// time, else RESOURCE_EXHAUSTED.
+// Makes sure that nothing of it goes into the reduction before upload_finish: before its first byte, and for
+// a summary, not a sum. What does not fit into the buffer waits in the file.
 enum status upload_hold(struct upload *upload, struct error *error);
 // Binds an upload that is held to the reduction as it is now, whatever was reset since it began.
 void upload_bind(struct upload *upload, const struct contribution *from);

@@ -32,7 +32,7 @@ static enum status measure(const struct upload *upload, double *ret, struct erro
     const float *around = upload->around ? upload->around->values : NULL;
     float tile[TILE];
     double sum = 0;
-    if (ingest->gathers && !upload->held)
+    if (!upload->held && !upload->waiting)
         return reduction_distance(ingest->reduction, &upload->from, around, upload->n_around, ret, error);
     for (size_t at = 0; at < ingest->n_values; at += TILE) {
         size_t n = tile_at(upload, at);

@@ -12,7 +12,7 @@ struct ingest {
     atomic_uint references;
     struct reduction *reduction;
     size_t n_values;
-    struct rows *waiting; // summaries to be looked at before they are folded that did not fit the buffer
+    struct rows *waiting; // summaries that are not to be folded yet and did not fit the buffer
     double max_norm;      // 0: none
     bool gathers;         // the reducer keeps summaries by itself, and can give each of them up
     size_t buffer_bytes;
@@ -21,7 +21,6 @@ struct ingest {
     uint64_t generation; // counts resets
     unsigned int n_folding;
     size_t buffered_bytes;
-    bool beyond; // an upload is held that the buffer has no room for
 };
 
 struct upload {
@@ -37,7 +36,6 @@ struct upload {
     struct row *waiting;    // of the ingest's rows, or NULL
     struct version *around; // what its norm is taken around, as far as value n_around; NULL: zero
     size_t n_around;
-    bool beyond; // held without room in the buffer
     bool folded; // something of it is in the reduction
     bool finished;
     uint8_t partial[8]; // the first bytes of a value that a run ended within

@@ -253,14 +253,16 @@ static enum status gather(struct gathering *gathering, const struct settling *se
                                   .row = row};
     if (!weights || !row || !shares || !gathering->chosen || !gathering->chosen_shares)
         return error_no_memory(error, n * sizeof *row);
-    for (size_t i = 0; i < n; i++) {
+    pthread_mutex_lock(&gathering->lock); // what is not whole may still come, or go, and does not count
+    for (size_t i = 0; i < gathering->n; i++) {
         const struct summary *summary = gathering->summaries[i];
-        if (!summary->whole)
+        if (!summary->whole || gathered->n_rows == n)
             continue;
         weights[gathered->n_rows] = summary->weight;
         row[gathered->n_rows] = summary->row;
         shares[gathered->n_rows++] = 1;
     }
+    pthread_mutex_unlock(&gathering->lock);
     return STATUS_OK;
 }
 

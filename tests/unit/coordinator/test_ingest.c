@@ -468,19 +468,47 @@ Test(ingest, a_summary_that_waited_and_is_out_of_range_is_taken_out_again)
 
 // ---- summaries that are held ----------------------------------------------------------------------------
 
-Test(ingest, holds_one_summary_beyond_the_buffer_and_refuses_a_second)
+Test(ingest, holds_summaries_beyond_the_buffer_too)
 {
-    struct ingest *ingest = open_ingest(STREAMED);
-    struct error error = ERROR_INIT;
-    struct upload *first = begin(ingest, 1), *second = begin(ingest, 1);
-    cr_assert_not(upload_is_held(first));
-    cr_assert_eq(upload_hold(first, &error), STATUS_OK);
-    cr_assert(upload_is_held(first));
-    cr_assert_eq(upload_hold(second, &error), STATUS_RESOURCE_EXHAUSTED);
-    upload_free(first);
-    cr_assert_eq(upload_hold(second, &error), STATUS_OK);
-    upload_free(second);
-    ingest_unref(ingest);
+    static const size_t buffers[] = {HELD, STREAMED, N * sizeof(float)};
+    static float sent[3][N];
+    for (size_t i = 0; i < 6; i++) {
+        struct ingest *ingest = i < 3 ? open_ingest(buffers[i]) : open_gathering(buffers[i - 3]);
+        struct upload *uploads[3];
+        const struct settling settling = {0};
+        for (uint32_t k = 0; k < 3; k++) {
+            draw(sent[k], k);
+            uploads[k] = begin_of(ingest, k);
+            cr_assert_eq(upload_hold(uploads[k], NULL), STATUS_OK);
+            cr_assert(upload_is_held(uploads[k]));
+            cr_assert(take_all(uploads[k], sent[k], 4099));
+        }
+        cr_assert_not(upload_free(uploads[1]));
+        cr_assert_eq(upload_finish(uploads[2], NULL), STATUS_OK);
+        cr_assert_eq(upload_finish(uploads[0], NULL), STATUS_OK);
+        cr_assert_eq(reduction_settle(ingest_reduction(ingest), &settling, NULL), STATUS_OK);
+        finish(ingest, found);
+        for (size_t v = 0; v < N; v++)
+            cr_assert_float_eq(found[v], (sent[0][v] + sent[2][v]) / 2, 1e-7);
+        upload_free(uploads[0]);
+        upload_free(uploads[2]);
+        ingest_unref(ingest);
+    }
+}
+
+Test(ingest, of_a_held_one_the_norm_is_looked_at_when_it_is_folded)
+{
+    struct ingest *ingests[] = {open_ingest(STREAMED), open_gathering(STREAMED)};
+    for (size_t i = 0; i < 2; i++) {
+        ingest_set_max_norm(ingests[i], 1);
+        struct upload *upload = begin_of(ingests[i], 1);
+        cr_assert_eq(upload_hold(upload, NULL), STATUS_OK);
+        draw(values, 1);
+        cr_assert(take_all(upload, values, 4099));
+        cr_assert_eq(upload_finish(upload, NULL), STATUS_FAILED_PRECONDITION);
+        cr_assert_not(upload_free(upload));
+        ingest_unref(ingests[i]);
+    }
 }
 
 Test(ingest, a_held_summary_counts_in_the_reduction_that_it_is_bound_to)
