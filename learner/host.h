@@ -58,6 +58,7 @@ struct learner {
 
     // The round (step.c).
     cohort_v1_Assignment assignment;
+    unsigned long n_assignments; // that have come, repeated ones too
     bool assigned, dismissed; // dismissed: the experiment is over; forgotten once idle
     atomic_ulong generation;  // counts assignments and withdrawals: work begun under an older one is dropped
     // Of the study's plan. In place, the first three are one.

@@ -381,9 +381,12 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
     bool again = learner->assigned && learner->assignment.round == assignment->round;
     if (!again)
         learner_withdraw(learner);
-    else if (learner->activity == ACTIVITY_SUBMITTING && learner->assignment.attempt != assignment->attempt)
-        learner_cancel_submission(learner); // of an attempt that is void; it is sent again
+    else if (learner->activity == ACTIVITY_SUBMITTING &&
+             (learner->assignment.attempt != assignment->attempt ||
+              strcmp(learner->assignment.model_sha256, assignment->model_sha256) != 0))
+        learner_cancel_submission(learner); // of an attempt that is void, or another start: it is sent again
     learner->assignment = *assignment;
+    learner->n_assignments++;
     peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
     learner->model_gone = false;

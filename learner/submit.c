@@ -12,6 +12,7 @@ struct submission {
     struct learner *learner;
     struct rpc_call *call;
     uint32_t round, attempt;
+    unsigned long n_assignments; // that had come when it began
     const char *data; // [bytes], the learner's
     uint64_t offset, bytes;
     bool ended; // everything has been queued
@@ -67,7 +68,8 @@ static void finish(struct pool_job *job)
                    learner->assignment.attempt == submission->attempt;
     if (current && submission->answered && submission->response.accepted)
         learner->assigned = false;
-    else if (current && submission->answered && !may_try_again(submission))
+    else if (current && submission->answered && !may_try_again(submission) &&
+             submission->n_assignments == learner->n_assignments) // else it was asked for again meanwhile
         refused(learner, submission);
     else if (current)
         try_again(learner, submission);
@@ -175,6 +177,7 @@ static enum status start(struct learner *learner, struct submission *submission,
     *submission = (struct submission){.learner = learner,
                                       .round = request.header.round,
                                       .attempt = request.header.attempt,
+                                      .n_assignments = learner->n_assignments,
                                       .data = data,
                                       .bytes = request.header.bytes,
                                       .job = {.run = finish}};
