@@ -38,7 +38,9 @@ static const struct field limit_fields[] = {
      .fallback = "64MiB",
      .min = 0,
      .max = 1e15,
-     .help = "memory for summaries held back until they are whole; larger ones are folded as they arrive"},
+     .help = "memory for an experiment's summaries that are held back or gathered; beyond it they are folded "
+             "as they "
+             "arrive, or lie in a file in the state folder, else in TMPDIR or /tmp"},
     {.name = "model",
      .type = FIELD_BYTES,
      ROW(max_model_bytes),

@@ -14,7 +14,7 @@ struct coordinator_options {
     int64_t drain_ms;  // how long TERM lets calls under way go on
     int64_t max_learners;
     int64_t max_experiments;
-    int64_t buffer_bytes; // summaries held back until they are whole; beyond, they are folded as they arrive
+    int64_t buffer_bytes; // summaries held back or gathered; beyond, they are folded at once or lie in a file
     int64_t max_model_bytes; // parameters
     int64_t threads;         // queue threads; 0: one a core, at most 4
     struct log_options log;
