@@ -238,6 +238,15 @@ enum status upload_hold(struct upload *upload, struct error *error)
     return upload->held || upload->waiting ? STATUS_OK : wait_in_file(upload, error);
 }
 
+bool upload_leaves_room(const struct upload *upload)
+{
+    struct ingest *ingest = upload->ingest;
+    pthread_mutex_lock(&ingest->lock);
+    bool room = ingest->buffered_bytes + upload->whole_bytes <= ingest->buffer_bytes;
+    pthread_mutex_unlock(&ingest->lock);
+    return room;
+}
+
 void upload_bind(struct upload *upload, const struct contribution *from)
 {
     struct ingest *ingest = upload->ingest;

@@ -55,6 +55,8 @@ bool upload_is_held(const struct upload *upload);
 // Makes sure that nothing of it goes into the reduction before upload_finish: before its first byte, and for
 // a summary, not a sum. What does not fit into the buffer waits in the file.
 enum status upload_hold(struct upload *upload, struct error *error);
+// Whether the buffer has room for another one of its size.
+bool upload_leaves_room(const struct upload *upload);
 // Binds an upload that is held to the reduction as it is now, whatever was reset since it began.
 void upload_bind(struct upload *upload, const struct contribution *from);
 

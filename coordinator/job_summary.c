@@ -192,6 +192,20 @@ static void reject(struct job *job, const struct job_upload *upload, bool spoilt
 
 // ---- from the first byte to the last ----------------------------------------------------------------------
 
+// A learner's second summary of a round is kept until the next one. It must not take the last room, which
+// those need that bring the next round about.
+static enum status hold_upload(const struct job *job, uint32_t slot, struct upload *upload,
+                               struct error *error)
+{
+    if (round_slot(job->round, slot)->counted && !(upload_is_held(upload) && upload_leaves_room(upload)))
+        return error_set(
+            error, STATUS_RESOURCE_EXHAUSTED,
+            "the buffer has no room for a second summary of the learner in round %u; try again in "
+            "a moment, or raise limits.buffer in the coordinator's configuration",
+            round_number(job->round));
+    return upload_hold(upload, error);
+}
+
 // Without rounds in step a summary is kept apart until it is whole: a commit does not wait for it.
 static enum status open_upload(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
                                struct upload **ret, struct error *error)
@@ -205,7 +219,7 @@ static enum status open_upload(struct job *job, const cohort_v1_SummaryHeader *h
         TRY(upload_new_coded(&upload, job->ingest, &from, &coder, version_ref(job->current), error));
     if (job->plan.around_model)
         upload_around(upload, job->current, job->plan.n_values);
-    enum status status = job->rules.continuous ? upload_hold(upload, error) : STATUS_OK;
+    enum status status = job->rules.continuous ? hold_upload(job, slot, upload, error) : STATUS_OK;
     if (status == STATUS_OK)
         *ret = upload;
     else

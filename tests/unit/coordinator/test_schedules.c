@@ -26,7 +26,8 @@ static void expect_assignment(struct peer *peer, uint32_t round)
 // Three learners with an assignment of the first round, two of whose summaries make a round.
 static void start(const char *collaboration)
 {
-    deployment.options = deployment_options();
+    if (!deployment.options.lease_ms)
+        deployment.options = deployment_options();
     deployment_start(&deployment);
     deployment_create_with(&deployment, 3, 3, collaboration);
     peer_join(&deployment, &a, "a", 1);
@@ -137,6 +138,25 @@ Test(schedules, a_summary_between_two_rounds_counts_in_the_next)
     submit("a", 2, 1);
     expect_assignment(&a, 3);
     cr_assert_float_eq(model_value(), 2, 1e-6);
+    stop();
+}
+
+Test(schedules, a_second_summary_does_not_take_the_last_room)
+{
+    deployment.options = deployment_options();
+    deployment.options.buffer_bytes = MODEL_VALUES * sizeof(float);
+    start(", schedule: {kind: asynchronous, buffer: 2}");
+    submit("a", 1, 0);
+    submit("b", 1, 0);
+    expect_assignment(&a, 2);
+    cr_assert(submit("c", 1, 0).accepted);
+    expect_assignment(&c, 2);
+    cohort_v1_SubmitSummaryResponse response = submit("c", 2, 0);
+    cr_assert_not(response.accepted);
+    cr_assert_eq(response.reason, cohort_v1_Reason_REASON_UNSPECIFIED); // it tries again
+    cr_assert(submit("a", 2, 0).accepted);
+    expect_assignment(&a, 3);
+    cr_assert(submit("c", 2, 0).accepted);
     stop();
 }
 
