@@ -70,6 +70,15 @@ struct serving {
     struct pool_job job;
 };
 
+// What this learner answers with: after an exchange with others, what came of it.
+static const float *answers(const struct learner *learner)
+{
+    bool shared = learner_between_peers(learner) && learner->study->plan.shares == SHARES_MODEL &&
+                  !study_algorithm(learner->study)->own_model;
+    const float *model = shared ? peer_round_model(learner, UINT32_MAX) : NULL;
+    return model ? model : learner->parameters;
+}
+
 static enum status predict(const struct serving *serving, struct workspace *workspace, size_t batch,
                            struct error *error)
 {
@@ -91,7 +100,7 @@ static enum status predict(const struct serving *serving, struct workspace *work
     for (size_t first = 0; first < request->n_samples; first += batch) {
         size_t n = request->n_samples - first < batch ? request->n_samples - first : batch;
         const float *outputs =
-            model_forward(model, workspace, learner->parameters, request->features + first * width, n);
+            model_forward(model, workspace, answers(learner), request->features + first * width, n);
         model_probabilities(model, outputs, n, response.outputs + first * n_outputs);
     }
     rpc_call_reply(serving->call, cohort_v1_PredictResponse_fields, &response);
@@ -114,7 +123,7 @@ static enum status evaluate_own(const struct serving *serving, struct workspace 
     const struct learner *learner = serving->learner;
     struct evaluation evaluation;
     cohort_v1_EvaluateResponse response = cohort_v1_EvaluateResponse_init_zero;
-    TRY(evaluate(learner->variant->model, workspace, batch, learner->parameters, &learner->part, &evaluation,
+    TRY(evaluate(learner->variant->model, workspace, batch, answers(learner), &learner->part, &evaluation,
                  error));
     response.round = learner->round;
     response.n_samples = evaluation.n_samples;
