@@ -59,8 +59,8 @@ struct learner {
     // The round (step.c).
     cohort_v1_Assignment assignment;
     unsigned long n_assignments; // that have come, repeated ones too
-    bool assigned, dismissed; // dismissed: the experiment is over; forgotten once idle
-    atomic_ulong generation;  // counts assignments and withdrawals: work begun under an older one is dropped
+    bool assigned, dismissed;    // dismissed: the experiment is over; forgotten once idle
+    atomic_ulong generation; // counts assignments and withdrawals: work begun under an older one is dropped
     // Of the study's plan. In place, the first three are one.
     float *shared;        // [plan_shared_values] as fetched
     float *parameters;    // [n_parameters] of its model

@@ -328,7 +328,9 @@ static void plan(struct peers *peers)
     bool ring = options->pattern == PEERS_RING;
     size_t n = options->n_learners ? options->n_learners : 1;
     peers->order = ring ? &peers_ring : &peers_mix;
-    peers->n_chunks = peers_n_chunks(ring ? (options->n_values + n - 1) / n : options->n_values);
+    // In a ring a chunk waits for nobody's sums: long ones mean fewer turns of the threads that pass them on.
+    size_t most = (ring ? 4 : 1) * (size_t)RPC_CHUNK_BYTES / sizeof(float);
+    peers->n_chunks = peers_n_chunks(ring ? (options->n_values + n - 1) / n : options->n_values, most);
     peers->n_positions = ring ? 2 * (n - 1) * peers->n_chunks : options->steps * peers->n_chunks;
     peers->n_in = ring ? options->n_neighbours / 2 : options->n_neighbours;
     peers->n_out = peers->n_in;

@@ -2,12 +2,12 @@
 #include "base/kernel.h"
 #include "learner/peers_impl.h"
 
-enum { OVERLAP = 6, CHUNK_LEAST = 16 << 10, CHUNK_MOST = 4 * RPC_CHUNK_BYTES / sizeof(float) };
+enum { OVERLAP = 6, CHUNK_LEAST = 16 << 10 };
 
-size_t peers_n_chunks(size_t n_values)
+size_t peers_n_chunks(size_t n_values, size_t most)
 {
     size_t wanted = n_values / OVERLAP;
-    wanted = wanted < CHUNK_LEAST ? CHUNK_LEAST : wanted > CHUNK_MOST ? CHUNK_MOST : wanted;
+    wanted = wanted < CHUNK_LEAST ? CHUNK_LEAST : wanted > most ? most : wanted;
     return n_values ? (n_values + wanted - 1) / wanted : 1;
 }
 

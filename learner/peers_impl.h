@@ -92,8 +92,9 @@ struct peers {
 
 extern const struct peers_order peers_ring, peers_mix;
 
-// Chunks of a vector (ring: a segment) of `n_values`: small ones are cut small, so that they overlap.
-size_t peers_n_chunks(size_t n_values);
+// Chunks of a vector (ring: a segment) of `n_values`: small ones are cut small, so that they
+// overlap; at most `most` values each.
+size_t peers_n_chunks(size_t n_values, size_t most);
 // Values of chunk `chunk` of `n_chunks`, from `*ret_first` on.
 size_t peers_cut(size_t n_values, size_t n_chunks, size_t chunk, size_t *ret_first);
 // The sum of (a[i] - b[i])^2; adds that of b[i]^2 to `ret_square`.

@@ -13,7 +13,7 @@ struct submission {
     struct rpc_call *call;
     uint32_t round, attempt;
     unsigned long n_assignments; // that had come when it began
-    const char *data; // [bytes], the learner's
+    const char *data;            // [bytes], the learner's
     uint64_t offset, bytes;
     bool ended; // everything has been queued
     bool answered;
