@@ -17,14 +17,14 @@ struct information_options {
     {.name = "alpha",                                                                                        \
      .type = FIELD_REAL,                                                                                     \
      .offset = offsetof(struct information_options, alpha),                                                  \
-     .fallback = "20",                                                                                       \
+     .fallback = "10",                                                                                       \
      .min = 0,                                                                                               \
      .max = 1e6,                                                                                             \
      .help = "Weight of the disagreement among learners on the probe samples; 0: each learns alone"},        \
         {.name = "beta",                                                                                     \
          .type = FIELD_REAL,                                                                                 \
          .offset = offsetof(struct information_options, beta),                                               \
-         .fallback = "1",                                                                                    \
+         .fallback = "0.3",                                                                                  \
          .min = 0,                                                                                           \
          .max = 1e6,                                                                                         \
          .help = "Weight of the information that a learner's predictions hold on the probe samples"},        \

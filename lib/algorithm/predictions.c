@@ -291,6 +291,8 @@ enum status predictions_learn(const struct learner_step *step, const struct pred
     memcpy(step->parameters, kept.parameters, n_parameters * sizeof(float));
     enum status status = train(&round, ret, error);
     if (status == STATUS_OK)
+        status = local_check_parameters(step, step->parameters, error);
+    if (status == STATUS_OK)
         status = predictions_make(step, step->parameters, options->temperature, step->summary, error);
     if (status == STATUS_OK) {
         memcpy(kept.parameters, step->parameters, n_parameters * sizeof(float));
