@@ -12,11 +12,11 @@ fail() {
     exit 1
 }
 
-"$cohort" data make --out demo-data --train 200 --test 50 >/dev/null
+"$cohort" data make --out demo-data --train 600 --test 50 >/dev/null
 
 for file in "$experiments"/digits-*.yaml; do
     "$cohort" validate "$file" >resolved.yaml 2>report || fail "$file: $(cat report)"
-    grep -q '200 training samples' report || fail "$file: the report does not tell the samples"
+    grep -q '600 training samples' report || fail "$file: the report does not tell the samples"
     "$cohort" validate resolved.yaml 2>/dev/null | cmp - resolved.yaml || fail "$file: its dump does not read back"
 done
 
@@ -50,7 +50,7 @@ refused "batch_size 'many' must be a whole number" "$file" --set training.batch_
 refused "unknown algorithm 'fedavgg'; did you mean 'fedavg'?" "$file" --set collaboration.algorithm=fedavgg
 refused "digits-fedavg.yaml:" "$file" --set model.layers.2.dense.units=11
 refused "layer 3 (dense)" "$file" --set model.layers.2.dense.units=11
-refused "200 samples cannot be shared out among 201 learners" "$file" --set collaboration.learners=201
+refused "600 samples cannot be shared out among 601 learners" "$file" --set collaboration.learners=601
 refused "cannot open 'nope.gz'" "$file" --set data.train.features=nope.gz
 refused "name test data of the same kind" "$file" --set data.test.features=demo-data/t10k-labels-idx1-ubyte.gz
 refused "cannot open 'nope.safetensors'" "$file" --set model.weights=nope.safetensors
