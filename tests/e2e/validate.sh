@@ -13,6 +13,7 @@ fail() {
 }
 
 "$cohort" data make --out demo-data --train 600 --test 50 >/dev/null
+"$cohort" data make --out writers-data --train 600 --test 50 --writers 10 >/dev/null
 
 for file in "$experiments"/digits-*.yaml; do
     "$cohort" validate "$file" >resolved.yaml 2>report || fail "$file: $(cat report)"
