@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum { PROTOCOL_VERSION = 1 };
+enum { PROTOCOL_VERSION = 1, SMALL_BYTES_MAX = 64 << 10 }; // small: goes on the control stream
 
 struct coordinator;
 struct job;
@@ -36,6 +36,7 @@ struct member {
     bool has_data, removed;
     char version[32], address[256];
     uint64_t peak_rss_bytes;
+    uint64_t model_bytes; // of a model that may come with its assignment
     struct member *next; // in order of joining
 };
 

@@ -5,6 +5,7 @@
 #include "coordinator/job.h"
 #include "coordinator/lease.h"
 #include "coordinator/sender.h"
+#include <pb_decode.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -131,11 +132,14 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         evaluated(member, &request.event.evaluated);
     else if (member && request.which_event == cohort_v1_AttendRequest_exchanged_tag)
         exchanged(member, &request.event.exchanged);
+    else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag)
+        small_summary(attendance->coordinator, member, &request.event.summary);
     else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
         attendance->left = true;
         snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);
     }
     coordinator_unlock(attendance->coordinator);
+    pb_release(cohort_v1_AttendRequest_fields, &request);
     rpc_call_receive(call);
 }
 

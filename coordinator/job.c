@@ -35,6 +35,23 @@ static void note_assigned(struct job_slot *slot, const struct member *member, ui
     slot->assigned_attempt = attempt;
 }
 
+// A copy of the model for the assignment, where it is small and its learner takes it so; else it is fetched.
+static pb_bytes_array_t *small_model(struct job *job, const struct member *member, uint32_t number,
+                                     uint32_t attempt)
+{
+    size_t bytes = job->current->n_shared * sizeof(float);
+    if (attempt > 1 || job->current->round != number - 1 || job_between_peers(job) ||
+        bytes > member->model_bytes || bytes > SMALL_BYTES_MAX)
+        return NULL;
+    pb_bytes_array_t *copy = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(bytes));
+    if (!copy)
+        return NULL;
+    copy->size = (pb_size_t)bytes;
+    memcpy(copy->bytes, job->current->values, bytes);
+    job->bytes_down += bytes;
+    return copy;
+}
+
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
                    int64_t left_ms)
 {
@@ -59,7 +76,10 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     if (job_between_peers(job))
         job_peers_sources(job, slot, sources, assignment);
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
+    assignment->summary_bytes = SMALL_BYTES_MAX;
+    assignment->model = small_model(job, member, number, attempt);
     member_send(member, &message);
+    memory_free(assignment->model);
 }
 
 static void withdraw(void *user, uint32_t slot, uint32_t number)

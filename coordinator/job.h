@@ -4,6 +4,7 @@
 
 #include "base/philox.h"
 #include "cohort/v1/coordinator.pb.h"
+#include "cohort/v1/exchange.pb.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/events.h"
 #include "coordinator/ingest.h"
@@ -157,7 +158,7 @@ struct job_upload {
 // Whether this summary may come now: OK, ALREADY_EXISTS when it is safe already, else why not.
 enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
                               cohort_v1_Reason *ret_reason, struct error *error);
-// An upload over `call`, which is cancelled when its learner is gone. `ret` stays in place until its end.
+// An upload over `call`, which is cancelled when its learner is gone; NULL: it ends at once. `ret` stays in place until its end.
 enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
                              struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error);
 // All bytes have come. Only after FOLD is the upload to be finished and ended; else this was its end: VOID,
@@ -174,6 +175,9 @@ cohort_v1_Reason job_upload_reason(const struct error *fault);
 // What a learner's summary, or the round's weight unit, counts for in the reduction.
 struct contribution job_contribution(const struct job *job, uint32_t slot, uint64_t weight,
                                      uint32_t staleness);
+// A summary that came on the control stream (small_summary.c): takes it, or tells the member why not.
+void small_summary(struct coordinator *coordinator, struct member *member,
+                   const cohort_v1_SmallSummary *summary);
 // Folds the slot's parked summary in the pool.
 void job_admit_parked(struct job *job, uint32_t slot, uint32_t staleness);
 void job_drop_parked(struct job *job, uint32_t slot);

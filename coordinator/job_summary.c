@@ -107,7 +107,7 @@ static double metric_of(const cohort_v1_SummaryHeader *header, const char *name)
 
 void job_upload_cancel(struct job *job, uint32_t slot)
 {
-    if (job->slots[slot].upload)
+    if (job->slots[slot].upload && job->slots[slot].upload->call)
         rpc_call_cancel(job->slots[slot].upload->call);
     if (job->slots[slot].partial)
         rpc_call_cancel(job->slots[slot].partial->call);

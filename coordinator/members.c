@@ -118,6 +118,7 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
         rpc_call_unref(old);
     }
     member->incarnation = join->incarnation;
+    member->model_bytes = join->model_bytes;
     member->removed = false;
     member->declined = NULL;
     member->call = rpc_call_ref(call);

@@ -141,6 +141,8 @@ static void up_message(struct rpc_call *call, struct rpc_message *message, void 
         rpc_call_cancel(call);
         return;
     }
+    if (response.which_event == cohort_v1_AttendResponse_assignment_tag)
+        response.event.assignment.summary_bytes = 0; // they come to the relay, which adds them up
     pthread_mutex_lock(&relay->lock);
     overhear(learner, &response);
     if (learner->down &&
@@ -214,6 +216,8 @@ static void down_message(struct rpc_call *call, struct rpc_message *message, voi
         rpc_call_finish(call, error.status, error.message);
         return;
     }
+    if (request.which_event == cohort_v1_AttendRequest_join_tag)
+        request.event.join.model_bytes = 0; // the relay fetches models once for all
     pthread_mutex_lock(&learner->relay->lock);
     overhear_learner(learner, call, &request);
     if (learner->up &&

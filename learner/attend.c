@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RETRY_LEAST_MS = 50 };
+enum {
+    RETRY_LEAST_MS = 50,
+    SMALL_BYTES_MAX = 64 << 10, // of a model that may come with an assignment,
+    SMALL_LEARNERS = 4          // where no more learners than these share what a fetch brings
+};
 
 int64_t learner_backoff_ms(const struct learner *learner, unsigned int n)
 {
@@ -90,6 +94,9 @@ static void handle(struct learner *learner, const cohort_v1_AttendResponse *mess
     case cohort_v1_AttendResponse_exchange_tag:
         peer_round_exchange(learner, &message->event.exchange);
         break;
+    case cohort_v1_AttendResponse_refused_tag:
+        learner_small_refused(learner, &message->event.refused);
+        break;
     case cohort_v1_AttendResponse_withdraw_tag:
         withdrawn(learner, &message->event.withdraw);
         break;
@@ -151,6 +158,7 @@ void learner_connect(struct learner *learner)
     snprintf(join->learner, sizeof join->learner, "%s", learner->name);
     join->incarnation = learner->incarnation;
     join->protocol_version = 1;
+    join->model_bytes = host->n_learners <= SMALL_LEARNERS ? SMALL_BYTES_MAX : 0;
     join->local = host->options->use_experiment_data;
     snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
     snprintf(join->address, sizeof join->address, "%s", host->address);

@@ -168,5 +168,11 @@ void learner_begin_evaluation(struct learner *learner);                         
 void learner_submit(struct learner *learner); // submit.c
 void learner_cancel_submission(struct learner *learner);
 
+bool learner_submits_small(const struct learner *learner); // small.c: on the control stream
+void learner_submit_small(struct learner *learner);
+void learner_small_refused(struct learner *learner, const cohort_v1_SummaryRefused *refused);
+void learner_fill_header(const struct learner *learner, cohort_v1_SummaryHeader *ret);
+bool learner_may_try_again(cohort_v1_Reason reason);
+
 // A pause before attempt `n`, doubling from 50 ms to `most_ms`, with jitter of one half.
 int64_t learner_backoff_ms(const struct learner *learner, unsigned int n);

@@ -387,6 +387,10 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
         learner_cancel_submission(learner); // of an attempt that is void, or another start: it is sent again
     learner->assignment = *assignment;
     learner->n_assignments++;
+    learner->assignment.model = NULL;
+    if (assignment->model && learner->activity == ACTIVITY_NONE)
+        study_give(learner->study, assignment->model_round, assignment->model_sha256,
+                   assignment->model->bytes, assignment->model->size);
     peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
     learner->model_gone = false;

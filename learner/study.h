@@ -68,6 +68,9 @@ void study_set_probe(struct study *study, struct dataset *probe_take);
 // Makes round `round`'s model, of that hash, available and then calls learner_fetched(learner): at once if it
 // is here already.
 void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner);
+// The same model when it came with an assignment: bytes [n]. Left alone when it does not fit, or another is
+// being fetched.
+void study_give(struct study *study, uint32_t round, const char *sha256, const void *bytes, size_t n);
 bool study_has(const struct study *study, uint32_t round, const char *sha256);
 void study_cancel_fetch(struct study *study, struct learner *learner);
 

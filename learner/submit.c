@@ -28,9 +28,9 @@ struct submission {
 
 // Refusals that pass: an older upload that has not ended yet, a collection started over whose assignment is
 // on its way, a control stream that is just coming back.
-static bool may_try_again(const struct submission *submission)
+bool learner_may_try_again(cohort_v1_Reason reason)
 {
-    switch (submission->response.reason) {
+    switch (reason) {
     case cohort_v1_Reason_REASON_UNSPECIFIED:
     case cohort_v1_Reason_REASON_SUPERSEDED:
     case cohort_v1_Reason_REASON_UNKNOWN_LEARNER:
@@ -68,7 +68,7 @@ static void finish(struct pool_job *job)
                    learner->assignment.attempt == submission->attempt;
     if (current && submission->answered && submission->response.accepted)
         learner->assigned = false;
-    else if (current && submission->answered && !may_try_again(submission) &&
+    else if (current && submission->answered && !learner_may_try_again(submission->response.reason) &&
              submission->n_assignments == learner->n_assignments) // else it was asked for again meanwhile
         refused(learner, submission);
     else if (current)
@@ -143,7 +143,7 @@ static void add_metric(cohort_v1_SummaryHeader *header, const char *name, double
     metric->value = value;
 }
 
-static void fill_header(const struct learner *learner, cohort_v1_SummaryHeader *ret)
+void learner_fill_header(const struct learner *learner, cohort_v1_SummaryHeader *ret)
 {
     snprintf(ret->experiment_id, sizeof ret->experiment_id, "%s", learner->study->id);
     snprintf(ret->learner, sizeof ret->learner, "%s", learner->name);
@@ -173,7 +173,7 @@ static enum status start(struct learner *learner, struct submission *submission,
     size_t bytes;
     const void *data = learner_summary_bytes(learner, &bytes);
     request.has_header = true;
-    fill_header(learner, &request.header);
+    learner_fill_header(learner, &request.header);
     *submission = (struct submission){.learner = learner,
                                       .round = request.header.round,
                                       .attempt = request.header.attempt,
@@ -193,6 +193,10 @@ static enum status start(struct learner *learner, struct submission *submission,
 
 void learner_submit(struct learner *learner)
 {
+    if (learner_submits_small(learner)) {
+        learner_submit_small(learner);
+        return;
+    }
     struct error error = ERROR_INIT;
     struct submission *submission = memory_alloc(sizeof *submission);
     learner->activity = ACTIVITY_SUBMITTING;
