@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define X(name) extern const struct command command_##name;
@@ -29,6 +30,9 @@ static enum status dispatch(int argc, char **argv, struct error *error)
 int main(int argc, char **argv)
 {
     struct error error = ERROR_INIT;
+    // Of the programs started from here: each calls BLAS from threads of its own, and BLAS's would spin
+    // beside them.
+    setenv("OPENBLAS_NUM_THREADS", "1", 0);
     memory_tune_for_streams();
     log_open("cohort", LOG_INFO, LOG_AUTO);
     enum status status = dispatch(argc, argv, &error);

@@ -86,6 +86,8 @@ void memory_tune_for_streams(void)
 {
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD,
+            32 << 20); // the most that is possible; setting any of these stops it from growing
 }
 
 // A line of /proc/self/status in bytes. (getrusage's maximum also counts the process that this one was

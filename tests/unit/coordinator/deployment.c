@@ -187,6 +187,7 @@ void peer_join(struct deployment *deployment, struct peer *peer, const char *nam
     snprintf(request.event.join.learner, sizeof request.event.join.learner, "%s", name);
     request.event.join.incarnation = incarnation;
     request.event.join.protocol_version = PROTOCOL_VERSION;
+    request.event.join.model_bytes = SMALL_BYTES_MAX;
     say(peer, &request);
 }
 
