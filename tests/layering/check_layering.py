@@ -58,7 +58,6 @@ OWNED_HEADERS = {
 # noted.
 TESTED_ELSEWHERE = {
     "lib/config/program.c": "the command line of a service, and its exit: tests/e2e",
-    "lib/config/settings.c": "two calls in a row: each has its test in tests/unit/config",
 }
 
 LINES_MAX = 500
