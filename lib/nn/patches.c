@@ -16,7 +16,7 @@
 #undef LANES
 #undef COLUMNS
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__) // clang knows neither these pragmas nor the names
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 #define LANES          8
@@ -58,7 +58,7 @@ struct kernel_set {
 
 static struct kernel_set kernel_set(void)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(__clang__) // clang knows neither these pragmas nor the names
     if (__builtin_cpu_supports("x86-64-v4"))
         return (struct kernel_set){16, avx512_panel, avx512_narrow_panel};
     if (__builtin_cpu_supports("x86-64-v3"))

@@ -10,9 +10,9 @@
 static const double round_magic = 0x1.8p52;
 static const double term_limit = 0x1p51 - 0.5; // below this the rounded term is at most 2^51 - 1 in size
 
-static int64_t bits_of(double x)
+static uint64_t bits_of(double x)
 {
-    int64_t bits;
+    uint64_t bits; // the difference of two is taken before it is known to be one that fits
     memcpy(&bits, &x, sizeof bits);
     return bits;
 }
@@ -25,7 +25,7 @@ static int64_t fold(int64_t *restrict sum, const float *restrict x, size_t n, do
     for (size_t i = 0; i < n; i++) {
         double term = (double)x[i] * units;
         int64_t fine = fabs(term) < term_limit ? -1 : 0; // false for NaN
-        sum[i] += (bits_of(term + round_magic) - bits_of(round_magic)) & fine;
+        sum[i] += (int64_t)(bits_of(term + round_magic) - bits_of(round_magic)) & fine;
         bad |= ~fine;
     }
     return bad;

@@ -1,0 +1,214 @@
+#!/usr/bin/env python3
+"""Makes the first inputs of every fuzz target from honest files and messages: make_corpus.py [FOLDER]
+
+Fuzzing starts from them (./dev fuzz), so that it need not find a format's structure by itself. What it finds is added
+beside them, by hand, when it reaches something new. The names start with seed-, and the bytes are always the same.
+"""
+import gzip
+import io
+import json
+import pathlib
+import struct
+import sys
+import zipfile
+
+import numpy
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def varint(value):
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def number(tag, value):
+    return varint(tag << 3) + varint(value)
+
+
+def text(tag, value):
+    value = value.encode() if isinstance(value, str) else value
+    return varint(tag << 3 | 2) + varint(len(value)) + value
+
+
+def chunk(offset, data):
+    return number(2, offset) + text(15, data)
+
+
+def idx(code, array):
+    kind = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}[code]
+    return bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.astype(kind).tobytes()
+
+
+def npy(array):
+    out = io.BytesIO()
+    numpy.save(out, array)
+    return out.getvalue()
+
+
+def npz(deflate, **arrays):
+    out = io.BytesIO()
+    packing = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
+    with zipfile.ZipFile(out, "w", packing) as archive:
+        for name, array in arrays.items():
+            archive.writestr(zipfile.ZipInfo(name + ".npy"), npy(array), packing)
+    return out.getvalue()
+
+
+def safetensors(tensors, metadata=None):
+    header, data = ({"__metadata__": metadata} if metadata else {}), b""
+    for name, (kind, array) in tensors.items():
+        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [len(data), len(data) + array.nbytes]}
+        data += array.tobytes()
+    words = json.dumps(header).encode()
+    return struct.pack("<Q", len(words)) + words + data
+
+
+def arrays_idx():
+    pixels = numpy.arange(48).reshape(4, 3, 4)
+    labels = numpy.array([0, 1, 2, 1])
+    for code in (8, 9, 11, 12, 13, 14):
+        yield f"features-{code}", idx(code, pixels)
+        yield f"labels-{code}", idx(code, labels)
+    yield "gzip", gzip.compress(idx(8, pixels), mtime=0)
+    yield "flat", idx(8, pixels.reshape(4, 12))
+
+
+def arrays_npy():
+    values = numpy.arange(8).reshape(4, 2)
+    for kind in ("<f4", ">f4", "<f8", "<f2", "|u1", "<i8", "|b1"):
+        yield "features-" + kind[1:] + ("-big" if kind[0] == ">" else ""), npy(values.astype(kind))
+    yield "fortran", npy(numpy.asfortranarray(values.astype("<f4")))
+    yield "labels", npy(numpy.array([0, 1, 1, 2], "<i4"))
+    yield "labels-column", npy(numpy.array([[0], [1], [1], [2]], "<i8"))
+
+
+def arrays_npz():
+    features, labels = numpy.arange(8, dtype="<f4").reshape(4, 2), numpy.array([0, 1, 1, 0], "<i4")
+    yield "stored", npz(False, features=features, labels=labels)
+    yield "deflated", npz(True, features=features, labels=labels)
+    yield "other-names", npz(True, x=features, y=labels)
+
+
+def tables():
+    yield "plain", b"a,b,label\n1,2,x\n3,4,y\n5,6,x\n"
+    yield "quoted", b'a,b,label\r\n"1","2.5e3","x, ""y"""\r\n3,,y\r\n\r\n4,-1,y\r\n'
+    yield "numbers", b"0;1.5;2\n1;2.5;3\n1;NA;4\n"
+    yield "mark", b"\xef\xbb\xbflabel,a\n0,1\n1,2\n"
+    yield "values", b"1,2,3,4\n5,6,7,8\n9,10,11,12\n"
+
+
+def weights():
+    one = numpy.arange(6, dtype="<f4").reshape(2, 3)
+    yield "two", safetensors({"0.weight": ("F32", one), "0.bias": ("F32", one[0].copy())}, {"format": "pt"})
+    yield "half", safetensors({"w": ("F16", one.astype("<f2"))})
+    yield "brain", safetensors({"w": ("BF16", numpy.array([[0x3F80, 0xC000]], "<u2"))})
+    yield "double", safetensors({"w": ("F64", one.astype("<f8"))})
+    yield "none", safetensors({})
+
+
+def yaml_texts():
+    yield "words", b"a: 1\nb: [x, 'y', \"z\\n\"]\nc: {d: null, e: ~}\n"
+    yield "set", b"a.b.0.c\n[1, {d: e}]"
+    yield "block", b"a: |\n  text\n  more\nb:\n- 1\n- - 2\n  - 3\n"
+    yield "refused", b"a: &x 1\nb: *x\n"
+
+
+def experiments():
+    for path in sorted((ROOT / "config/experiments").glob("*.yaml")):
+        lines = [line.split(" #")[0].rstrip() for line in path.read_text().split("\n")]
+        yield path.stem, "\n".join(line for line in lines if line and not line.startswith("#")).encode() + b"\n"
+
+
+def summary_header():
+    return text(1, text(1, "digits") + number(2, 1) + text(3, "learner-1") + number(4, 7) + number(9, 10))
+
+
+def chunks():
+    data = bytes(range(64))
+    for cut in (0, 1, 3, 7):
+        yield f"chunk-cut-{cut}", bytes([cut]) + chunk(0, data)
+    yield "header", b"\x05" + summary_header() + chunk(16, data[:33])
+    yield "twice", b"\x00" + chunk(0, b"abcd") + chunk(4, b"efgh")
+    yield "late-offset", b"\x00" + text(15, b"abcd") + number(2, 4)
+
+
+def summaries():
+    n = 96
+    values = numpy.linspace(0, 1, n).astype("<f4").tobytes()
+    sums = (numpy.linspace(0, 1, n) * 2**36).astype("<i8").tobytes()
+    member = text(3, text(1, "learner-1") + number(2, 7) + number(3, 10))
+
+    def stream(*messages):
+        return b"".join(struct.pack("<H", len(one)) + one for one in messages)
+
+    for kind in range(4):
+        yield f"plain-{kind}", bytes([kind, 0]) + stream(summary_header(), chunk(0, values[:200]), chunk(200, values[200:]))
+    yield "one-message", bytes([1, 5]) + stream(summary_header() + chunk(0, values))
+    for kind in (4, 5):
+        yield f"sums-{kind}", bytes([kind, 9]) + stream(summary_header() + member * 3, chunk(0, sums))
+    for kind in range(6, 16):
+        for length in (24, 48, 96, 192):
+            if length in (48, 96):
+                yield f"coded-{kind}-{length}", bytes([kind, 0]) + stream(summary_header() + chunk(0, bytes(range(1, length + 1))))
+
+
+def codecs():
+    for codec in range(10):
+        yield f"small-{codec}", bytes([codec, 9]) + bytes(range(40))
+        yield f"model-{codec}", bytes([codec, 160]) + bytes(300)
+
+
+def messages():
+    for kind in range(30):
+        body = text(1, "digits-1") + number(2, 3)
+        if kind in (11, 22):
+            body = b"".join(text(tag, text(1, "learner-1") + number(2, 5)) for tag in range(1, 9))
+        yield f"kind-{kind}", bytes([kind, 3]) + body
+    yield "predict", bytes([16, 0]) + text(1, "digits") + text(3, struct.pack("<4f", 1, 2, 3, 4))
+
+
+def reflections():
+    yield "list", b"\x00" + text(1, "host") + text(7, "")
+    for name in ("cohort/v1/types.proto", "cohort/v1/coordinator.proto", "grpc/health/v1/health.proto"):
+        yield "file-" + name.split("/")[-1], b"\x02" + text(3, name)
+    for name in ("cohort.v1.Exchange", "cohort.v1.Exchange.Attend", "grpc.health.v1.Health", "cohort.v1.Experiment.state"):
+        yield "symbol-" + name, b"\x00" + text(4, name)
+    yield "extension", b"\x00" + text(5, text(1, "cohort.v1.Experiment") + number(2, 1))
+
+
+def addresses():
+    for i, address in enumerate(["127.0.0.1:7070", "[::1]:7070", "coordinator.cohort:0", "unix:/tmp/x", "a:65536", "[::]:", ":1"]):
+        yield str(i), address.encode()
+
+
+TARGETS = {
+    "address": addresses,
+    "chunks": chunks,
+    "codecs": codecs,
+    "csv": tables,
+    "experiment": experiments,
+    "idx": arrays_idx,
+    "messages": messages,
+    "npy": arrays_npy,
+    "npz": arrays_npz,
+    "reflection": reflections,
+    "safetensors": weights,
+    "summary": summaries,
+    "yaml": yaml_texts,
+}
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent / "corpus"
+    for target, make in TARGETS.items():
+        (folder / target).mkdir(parents=True, exist_ok=True)
+        for name, data in make():
+            (folder / target / f"seed-{name}").write_bytes(data)
+
+
+main()
