@@ -6,6 +6,7 @@
 #include "cli/bench.h"
 #include "cli/local.h"
 #include "cli/steer.h"
+#include "cli/traces.h"
 #include "cli/watch.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "experiment/experiment.h"
@@ -25,8 +26,10 @@ struct bench {
     // As asked for.
     int64_t learners, parameters, rounds, processes;
     const char *topology, *codec, *coordinator; // coordinator NULL: one of its own
+    const char *trace;                          // a file, or NULL
     bool json;
 
+    FILE *traced; // NULL: none
     struct bytes yaml;
     struct experiment experiment;
     char logs[64]; // a folder, kept only when something failed
@@ -150,6 +153,7 @@ static enum status start(struct bench *bench, struct error *error)
                          bench->logs);
     snprintf(bench->name, sizeof bench->name, "bench-%d", (int)getpid());
     TRY(processes_open(&bench->running, bench->logs, error));
+    bench->running.traced = bench->traced;
     if (bench->coordinator)
         snprintf(address, sizeof address, "%s", bench->coordinator);
     else
@@ -268,6 +272,8 @@ static void bench_release(struct bench *bench, bool failed)
     processes_stop(&bench->running, STOP_GRACE_MS);
     if (bench->runtime)
         rpc_runtime_free(bench->runtime);
+    if (bench->traced)
+        traces_close(bench->traced, bench->logs, NULL);
     if (*bench->logs && !failed)
         file_remove_tree(bench->logs);
     history_release(&bench->history);
@@ -280,6 +286,8 @@ static void bench_release(struct bench *bench, bool failed)
 static enum status measure(struct bench *bench, struct error *error)
 {
     TRY(check(bench, error));
+    if (bench->trace)
+        TRY(traces_open(&bench->traced, bench->trace, error));
     stop_block();
     TRY(start(bench, error));
     TRY(follow(bench, error));
@@ -302,6 +310,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
          "measure against this coordinator instead of one started for it"},
         {"--processes", ARGUMENT_COUNT, &bench.processes, "N",
          "processes that host the learners (default one each, up to 8 a core)"},
+        {"--trace", ARGUMENT_TEXT, &bench.trace, "FILE",
+         "write what each ms of a round goes to, for chrome://tracing and ui.perfetto.dev"},
         {"--json", ARGUMENT_FLAG, &bench.json, NULL, "print one JSON object"},
         {0},
     };
@@ -319,7 +329,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
 const struct command command_bench_exchange = {
     .name = "exchange",
     .usage = "cohort bench exchange [--learners N] [--parameters P] [--rounds R] [--topology T] [--codec C] "
-             "[--coordinator ADDRESS] [--processes N] [--json]",
+             "[--coordinator ADDRESS] [--processes N] [--trace FILE] [--json]",
     .help = "Measures rounds of exchange without training",
     .details =
         "A round is from its start to its commit: every learner fetches the model and sends it back, and\n"

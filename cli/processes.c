@@ -118,9 +118,15 @@ enum status processes_start(struct processes *processes, const char *name, const
 {
     char *list[ARGUMENTS_MAX];
     size_t n = 0;
-    for (; arguments[n] && n < ARGUMENTS_MAX - 4; n++)
+    for (; arguments[n] && n < ARGUMENTS_MAX - 6; n++)
         list[n] = (char *)(uintptr_t)arguments[n];
     list[n++] = (char *)"--end-with-parent";
+    cleanup_free char *trace =
+        processes->traced ? memory_format("trace=%s/%s.trace", processes->logs, name) : NULL;
+    if (trace) {
+        list[n++] = (char *)"--set";
+        list[n++] = trace;
+    }
     if (ret_announced)
         list[n++] = (char *)"--announce-fd=3";
     list[n] = NULL;

@@ -17,6 +17,7 @@ struct processes {
     struct process *items;
     char folder[4096]; // of this program, where its siblings are
     const char *logs;  // folder for NAME.log, or NULL: /dev/null
+    bool traced;       // each writes NAME.trace beside its log
 };
 
 #define PROCESSES_INIT ((struct processes){0})

@@ -10,6 +10,7 @@
 #include "cli/peer_models.h"
 #include "cli/run_records.h"
 #include "cli/steer.h"
+#include "cli/traces.h"
 #include "cli/watch.h"
 #include "nn/blas.h"
 #include <errno.h>
@@ -29,6 +30,7 @@ struct session {
     char *folder, *logs;
     uint32_t n_learners, n_processes;
     bool quiet;
+    FILE *trace; // NULL: none
     int64_t started_ns;
     struct processes processes;
     struct rpc_runtime *runtime;
@@ -102,6 +104,7 @@ static enum status start_processes(struct session *session, struct error *error)
 {
     char address[256];
     TRY(processes_open(&session->processes, session->logs, error));
+    session->processes.traced = session->trace;
     TRY(local_start_coordinator(&session->processes, address, sizeof address, error));
     TRY(local_start_topology(&session->processes, address,
                              &session->experiment.options.collaboration.topology, "learner",
@@ -318,13 +321,18 @@ static enum status run_experiment(struct session *session, struct error *error)
     return finish(session, error);
 }
 
-static void session_release(struct session *session)
+// Programs write the rest of their traces as they end.
+static enum status session_release(struct session *session, enum status status, struct error *error)
 {
     if (session->channel)
         rpc_channel_free(session->channel);
     processes_stop(&session->processes, STOP_GRACE_MS);
     if (session->runtime)
         rpc_runtime_free(session->runtime);
+    if (session->trace) {
+        enum status traced = traces_close(session->trace, session->logs, status == STATUS_OK ? error : NULL);
+        status = status == STATUS_OK ? traced : status;
+    }
     progress_free(session->progress);
     run_free(session->run);
     bytes_release(&session->yaml);
@@ -332,6 +340,7 @@ static void session_release(struct session *session)
     experiment_release(&session->experiment);
     memory_free(session->folder);
     memory_free(session->logs);
+    return status;
 }
 
 static enum status choose_processes(struct session *session, int64_t wanted, struct error *error)
@@ -351,7 +360,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
 {
     struct session session = {.started_ns = clock_monotonic_ns()};
     struct texts words = {0}, sets = {0};
-    const char *out = NULL;
+    const char *out = NULL, *trace = NULL;
     int64_t processes = 0, seed = -1;
     const struct argument table[] = {
         {"--out", ARGUMENT_TEXT, &out, "DIR", "folder for the results (default runs/NAME-TIME)"},
@@ -359,6 +368,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
          "processes that host the learners (default one each, up to 8 a core)"},
         {"--seed", ARGUMENT_COUNT, &seed, "N", "override the experiment's seed"},
         {"--set", ARGUMENT_TEXTS, &sets, "KEY.PATH=VALUE", "override an option; may be given several times"},
+        {"--trace", ARGUMENT_TEXT, &trace, "FILE",
+         "write what each ms of a round goes to, for chrome://tracing and ui.perfetto.dev"},
         {"--quiet", ARGUMENT_FLAG, &session.quiet, NULL, "print nothing but errors"},
         {0},
     };
@@ -373,11 +384,13 @@ static enum status run(const struct command *command, int argc, char **argv, str
         status = choose_processes(&session, processes, error);
     if (status == STATUS_OK)
         status = make_folder(&session, out, error);
+    if (status == STATUS_OK && trace)
+        status = traces_open(&session.trace, trace, error);
     if (status == STATUS_OK) {
         stop_block();
         status = run_experiment(&session, error);
     }
-    session_release(&session);
+    status = session_release(&session, status, error);
     memory_free(words.items);
     memory_free(sets.items);
     return status;
@@ -385,7 +398,9 @@ static enum status run(const struct command *command, int argc, char **argv, str
 
 const struct command command_run = {
     .name = "run",
-    .usage = "cohort run FILE [--out DIR] [--processes N] [--seed N] [--set KEY.PATH=VALUE]... [--quiet]",
+    .usage =
+        "cohort run FILE [--out DIR] [--processes N] [--seed N] [--set KEY.PATH=VALUE]... [--trace FILE] "
+        "[--quiet]",
     .help = "Trains an experiment's model with a coordinator and learners as processes on this machine",
     .details =
         "The folder holds experiment.yaml (resolved), metrics.jsonl, summary.json, model.safetensors,\n"

@@ -1,6 +1,7 @@
 // cohort.v1.Exchange: what learners call.
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
 #include "coordinator/lease.h"
@@ -455,7 +456,9 @@ static void submit_ended(struct rpc_call *call, void *user)
     }
     if (!submission->sum.upload && !take_whole(submission, call, &error))
         return;
+    int64_t begun_ns = trace_begin();
     enum status status = upload_finish(upload_of(submission), &error);
+    trace_end("fold", begun_ns, JOB_TRACK_SLOTS + submission->upload.slot, submission->upload.round);
     end_upload(submission, call, status, &error);
 }
 

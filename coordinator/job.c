@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "coordinator/text.h"
 #include <math.h>
 #include <stdio.h>
@@ -342,6 +343,7 @@ void job_enrol(struct job *job, uint32_t slot, struct member *member)
     job->n_free -= !*job->slots[slot].name;
     snprintf(job->slots[slot].name, sizeof job->slots[slot].name, "%s", member->name);
     job->slots[slot].member = member;
+    trace_name_track(JOB_TRACK_SLOTS + slot, member->name);
     if (job->slots[slot].upload && job->slots[slot].upload->header.incarnation != member->incarnation)
         job_upload_cancel(job, slot);
     member->job = job;

@@ -59,6 +59,9 @@ struct test_data {
     struct workspace *workspace;
 };
 
+// Where a round's time is traced: of all, of the model on test data, of the summaries of slot 0 and on.
+enum { JOB_TRACK_ROUNDS, JOB_TRACK_EVALUATION, JOB_TRACK_SLOTS };
+
 enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 256 };
 
 struct job {
@@ -149,6 +152,7 @@ struct job_upload {
     uint32_t slot, round, attempt;
     uint64_t bytes;
     int64_t assigned_ns;
+    int64_t begun_ns;   // traced
     uint32_t staleness; // once it is whole
     struct slot_report report;
     cohort_v1_SummaryHeader header;
@@ -158,7 +162,8 @@ struct job_upload {
 // Whether this summary may come now: OK, ALREADY_EXISTS when it is safe already, else why not.
 enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
                               cohort_v1_Reason *ret_reason, struct error *error);
-// An upload over `call`, which is cancelled when its learner is gone; NULL: it ends at once. `ret` stays in place until its end.
+// An upload over `call`, which is cancelled when its learner is gone; NULL: it ends at once. `ret` stays in
+// place until its end.
 enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
                              struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error);
 // All bytes have come. Only after FOLD is the upload to be finished and ended; else this was its end: VOID,

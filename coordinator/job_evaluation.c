@@ -3,6 +3,7 @@
 #include "algorithm/evaluate.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "coordinator/job.h"
 #include "coordinator/text.h"
 #include <math.h>
@@ -95,8 +96,10 @@ static void run_evaluate(struct pool_job *pool_job)
     struct job *job = (struct job *)(void *)((char *)pool_job - offsetof(struct job, evaluate_job));
     struct error error = ERROR_INIT;
     struct evaluation evaluation;
+    int64_t begun_ns = trace_begin();
     enum status status = evaluate(job->model, job->test.workspace, JOB_EVALUATION_BATCH,
                                   job->evaluating->values, &job->test.part, &evaluation, &error);
+    trace_end("evaluate", begun_ns, JOB_TRACK_EVALUATION, job->evaluating->round);
     if (status != STATUS_OK)
         log_warn("evaluation failed", LOG_S("experiment", job->id), LOG_I("round", job->evaluating->round),
                  LOG_S("error", error.message));

@@ -1,6 +1,7 @@
 // A learner's summary from its announcement to the round.
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "coordinator/job.h"
 #include "coordinator/text.h"
 #include "experiment/coding.h"
@@ -133,6 +134,7 @@ static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, 
         .round = header->round,
         .attempt = header->attempt,
         .assigned_ns = job->slots[slot].assigned_ns,
+        .begun_ns = trace_begin(),
         .bytes = header->bytes,
         .header = *header,
         .report = {.weight = header->weight,
@@ -267,6 +269,7 @@ static bool let_go(struct job_upload *upload)
     struct job_slot *slot = &upload->job->slots[upload->slot];
     upload->job->bytes_up += upload_received(upload->upload);
     bool spoilt = upload_free(upload->upload);
+    trace_end("ingest", upload->begun_ns, JOB_TRACK_SLOTS + upload->slot, upload->round);
     upload->upload = NULL;
     if (slot->upload == upload)
         slot->upload = NULL;

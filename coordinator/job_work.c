@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "coordinator/job.h"
 #include "data/format.h"
 #include "experiment/coding.h"
@@ -265,7 +266,9 @@ static enum status store(const struct job *job, uint32_t number, struct error *e
     cleanup_free char *path = job_model_path(job, number);
     if (!path)
         return STATUS_OK;
+    int64_t begun_ns = trace_begin();
     TRY(safetensors_write(path, &job->layout, job->committing->values, true, NULL, error));
+    trace_end("store", begun_ns, JOB_TRACK_ROUNDS, number);
     int64_t keep = job->coordinator->options->keep_models;
     if (keep && number > (uint64_t)keep) {
         cleanup_free char *old = job_model_path(job, number - (uint32_t)keep);
@@ -294,9 +297,14 @@ static enum status choose_place(struct job *job, struct error *error)
 static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha256[SHA256_BYTES],
                              struct error *error)
 {
+    int64_t begun_ns = trace_begin();
     TRY(choose_place(job, error));
     TRY(reduce(job, number, error));
-    return version_hash(job->committing, ret_sha256, error);
+    trace_end("reduce", begun_ns, JOB_TRACK_ROUNDS, number);
+    begun_ns = trace_begin();
+    TRY(version_hash(job->committing, ret_sha256, error));
+    trace_end("hash", begun_ns, JOB_TRACK_ROUNDS, number);
+    return STATUS_OK;
 }
 
 // The summaries' metrics weighted by samples, summed in the order of slots so that the last bit does not
@@ -338,6 +346,7 @@ void job_conclude_round(struct job *job, double parameter_distance)
     gather_metrics(job);
     job_set_metric(job, "parameter_distance", parameter_distance);
     event_committed(job);
+    trace_end("round", job->round_started_ns, JOB_TRACK_ROUNDS, round_number(job->round));
     if (job->evaluating_round)
         job->committed_waits = true; // one evaluation at a time: the curve has every round, memory is bounded
     else
@@ -403,6 +412,7 @@ static void run_commit(struct pool_job *pool_job)
 
 void job_start_commit(struct job *job)
 {
+    trace_end("collect", job->round_started_ns, JOB_TRACK_ROUNDS, round_number(job->round));
     job->reducing = ingest_ref(job->ingest);
     job->commit_job.run = run_commit;
     pool_post(job->coordinator->pool, &job->commit_job);

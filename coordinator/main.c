@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
+#include "base/trace.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
 #include "coordinator/relay.h"
@@ -86,6 +87,16 @@ static enum status start(struct service *service, struct error *error)
     return STATUS_OK;
 }
 
+static enum status open_trace(const struct service *service, struct error *error)
+{
+    if (!service->options.trace)
+        return STATUS_OK;
+    TRY(trace_open(service->options.trace, service->relay_of ? "relay" : "coordinator", error));
+    trace_name_track(JOB_TRACK_ROUNDS, "rounds");
+    trace_name_track(JOB_TRACK_EVALUATION, "evaluation");
+    return STATUS_OK;
+}
+
 static bool busy(const struct service *service)
 {
     struct coordinator *coordinator = service->coordinator;
@@ -114,7 +125,9 @@ static void drain(struct service *service)
 static enum status serve(void *self, struct error *error)
 {
     struct service *service = self;
-    enum status status = start(service, error);
+    enum status status = open_trace(service, error);
+    if (status == STATUS_OK)
+        status = start(service, error);
     bool served = status == STATUS_OK;
     if (served) {
         int number = stop_wait();
@@ -127,6 +140,7 @@ static enum status serve(void *self, struct error *error)
     relay_free(service->relay);
     if (service->runtime)
         rpc_runtime_free(service->runtime);
+    trace_close();
     if (served)
         log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
     return status;

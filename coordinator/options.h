@@ -17,6 +17,7 @@ struct coordinator_options {
     int64_t buffer_bytes; // summaries held back or gathered; beyond, they are folded at once or lie in a file
     int64_t max_model_bytes; // parameters
     int64_t threads;         // queue threads; 0: one a core, at most 4
+    const char *trace;       // a file; NULL: none
     struct log_options log;
 };
 

@@ -2,6 +2,7 @@
 // data where there is no model of everyone's.
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "learner/host.h"
 #include <math.h>
 #include <stddef.h>
@@ -112,7 +113,9 @@ static void run_evaluate(struct pool_job *job)
     struct host *host = learner->host;
     struct error error = ERROR_INIT;
     cohort_v1_Evaluated evaluated = cohort_v1_Evaluated_init_zero;
+    int64_t begun_ns = trace_begin();
     enum status status = evaluate_all(learner, &evaluated, &error);
+    learner_trace(learner, "evaluate", begun_ns, learner->evaluating.round);
     pthread_mutex_lock(&host->lock);
     learner->activity = ACTIVITY_NONE;
     answer(learner, &learner->evaluating, &evaluated,

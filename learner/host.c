@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "learner/channels.h"
 #include <signal.h>
 #include <stdio.h>
@@ -99,6 +100,11 @@ static void init_learner(struct host *host, size_t i)
     name_learner(host->options, i, learner->name);
 }
 
+void learner_trace(const struct learner *learner, const char *phase, int64_t begun_ns, uint32_t round)
+{
+    trace_end(phase, begun_ns, (unsigned int)(learner - learner->host->learners), round);
+}
+
 static size_t n_training_threads(const struct learner_options *options)
 {
     size_t n = options->threads ? (size_t)options->threads : pool_n_cores();
@@ -137,8 +143,10 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
 enum status host_start(struct host *host, struct error *error)
 {
     pthread_mutex_lock(&host->lock);
-    for (size_t i = 0; i < host->n_learners; i++)
+    for (size_t i = 0; i < host->n_learners; i++) {
         host->learners[i].connect_at_ms = 0;
+        trace_name_track((unsigned int)i, host->learners[i].name);
+    }
     int failed = pthread_create(&host->timer, NULL, keep_time, host);
     host->timing = failed == 0;
     pthread_mutex_unlock(&host->lock);

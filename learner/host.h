@@ -174,5 +174,8 @@ void learner_small_refused(struct learner *learner, const cohort_v1_SummaryRefus
 void learner_fill_header(const struct learner *learner, cohort_v1_SummaryHeader *ret);
 bool learner_may_try_again(cohort_v1_Reason reason);
 
+// On the learner's own track.
+void learner_trace(const struct learner *learner, const char *phase, int64_t begun_ns, uint32_t round);
+
 // A pause before attempt `n`, doubling from 50 ms to `most_ms`, with jitter of one half.
 int64_t learner_backoff_ms(const struct learner *learner, unsigned int n);

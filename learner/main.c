@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/stop.h"
+#include "base/trace.h"
 #include "learner/host.h"
 #include "nn/blas.h"
 #include <stdio.h>
@@ -59,6 +60,8 @@ static enum status check_data(const struct data_options *data, struct error *err
 
 static enum status start(struct service *service, struct error *error)
 {
+    if (service->options.trace)
+        TRY(trace_open(service->options.trace, "learner", error));
     if (service->options.has_data)
         TRY(check_data(&service->options.data, error));
     TRY(rpc_runtime_new(&service->runtime, 1, error));
@@ -87,6 +90,7 @@ static enum status serve(void *self, struct error *error)
     host_free(service->host);
     if (service->runtime)
         rpc_runtime_free(service->runtime);
+    trace_close();
     if (served)
         log_info("stopped", LOG_I("peak_rss_bytes", memory_peak_rss()));
     return status;

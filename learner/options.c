@@ -68,6 +68,11 @@ const struct field learner_fields[] = {
      .help =
          "receive windows grow with the probed bandwidth; false saves memory and time on one machine or a "
          "fast local network, and is ruinous from some ms of round trip on"},
+    {.name = "trace",
+     .type = FIELD_TEXT,
+     ROW(trace),
+     .help = "file for what each ms of a round goes to, a JSON event a line in the Trace Event Format; "
+             "absent: none"},
     {.name = "log",
      .type = FIELD_SECTION,
      ROW(log),

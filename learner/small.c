@@ -2,6 +2,7 @@
 // only a refusal is answered. When the stream is lost on the way, the assignment comes again.
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "learner/host.h"
 #include <string.h>
 
@@ -27,6 +28,7 @@ void learner_submit_small(struct learner *learner)
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     request.which_event = cohort_v1_AttendRequest_summary_tag;
     cohort_v1_SmallSummary *summary = &request.event.summary;
+    int64_t begun_ns = trace_begin();
     if (!learner->joined)
         return; // still assigned, and told so again once it has joined
     summary->data = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n));
@@ -41,6 +43,7 @@ void learner_submit_small(struct learner *learner)
         memcpy(summary->data->bytes, bytes, n);
     learner->assigned = false;
     learner_send(learner, &request);
+    learner_trace(learner, "submit", begun_ns, summary->header.round);
     memory_free(summary->data);
 }
 

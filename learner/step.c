@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "learner/host.h"
 #include <math.h>
 #include <stddef.h>
@@ -108,8 +109,11 @@ static enum status train(struct learner *learner, const cohort_v1_Assignment *as
     enum status status = pretended_learn(learner, &step, reference_of(learner), &result, error);
     if (step.trainer)
         study_give_trainer(learner->study, learner->variant, step.trainer);
+    learner_trace(learner, "train", started_ns, assignment->round);
+    int64_t encode_ns = trace_begin();
     if (status == STATUS_OK)
         status = learner_encode(learner, assignment->round, error);
+    learner_trace(learner, "encode", encode_ns, assignment->round);
     learner->result.train_seconds = (double)(clock_monotonic_ns() - started_ns) * 1e-9;
     return status == STATUS_OK ? keep_result(learner, &result, error) : status;
 }
@@ -287,6 +291,7 @@ void learner_fetched(struct learner *learner)
         return;
     }
     learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
+    learner_trace(learner, "fetch", learner->fetch_started_ns, wanted->round);
     learner_train(learner);
 }
 

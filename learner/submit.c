@@ -2,6 +2,7 @@
 // which stay as they are until the transport has let go of every one.
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/trace.h"
 #include "learner/host.h"
 #include <math.h>
 #include <stddef.h>
@@ -20,6 +21,7 @@ struct submission {
     cohort_v1_SubmitSummaryResponse response;
     enum status status; // of the call
     char message[256];
+    int64_t started_ns;  // traced
     atomic_uint n_holds; // the call's, and one a chunk in the transport's hands
     struct pool_job job; // runs when nothing holds the summary any more
 };
@@ -62,6 +64,7 @@ static void finish(struct pool_job *job)
     struct learner *learner = submission->learner;
     struct host *host = learner->host;
     pthread_mutex_lock(&host->lock);
+    learner_trace(learner, "submit", submission->started_ns, submission->round);
     learner->submission = NULL;
     learner->activity = ACTIVITY_NONE;
     bool current = learner->assigned && learner->assignment.round == submission->round &&
@@ -180,6 +183,7 @@ static enum status start(struct learner *learner, struct submission *submission,
                                       .n_assignments = learner->n_assignments,
                                       .data = data,
                                       .bytes = request.header.bytes,
+                                      .started_ns = trace_begin(),
                                       .job = {.run = finish}};
     atomic_init(&submission->n_holds, 1);
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,
