@@ -36,7 +36,7 @@ def check_refusal(words, *arguments):
 
 
 check_figures(learners=1, parameters=1, rounds=2, processes=1)
-check_figures(learners=3, parameters=4097, rounds=4, processes=2)  # one process hosts two, and fetches once
+check_figures(learners=3, parameters=40970, rounds=4, processes=2)  # one process hosts two, and fetches once
 check_figures(learners=4, parameters=10000, rounds=3, processes=4)
 table = bench("--learners", 2, "--parameters", 5000, "--rounds", 2)
 assert table.returncode == 0 and "5,000 parameters" in table.stdout and "median" in table.stdout, table
