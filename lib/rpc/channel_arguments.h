@@ -13,6 +13,7 @@ enum {
     BACKOFF_FIRST_MS = 50, // gRPC takes 100 at least
     BACKOFF_MAX_MS = 2000,
     CONNECT_TIMEOUT_MS = 5000,
+    HANDSHAKE_TIMEOUT_MS = 10000, // whoever has connected and does not say hello is cut off; gRPC waits 120 s
 };
 
 #define INTEGER_ARGUMENT(name, number)                                                                       \

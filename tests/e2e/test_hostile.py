@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+"""What comes in at the coordinator's port and is no gRPC, or stops being it: garbage, frames that lie, connections that
+stay silent, calls that crawl. Whatever comes, honest calls are answered, memory stays flat and the process lives."""
+import contextlib
+import pathlib
+import random
+import socket
+import struct
+import time
+
+from cohort_e2e import Attendance, main, message
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+END_STREAM, ACK, END_HEADERS = 1, 1, 4
+MANY = 150  # connections at once
+MOST_GROWTH = 48 << 20  # of the resident size, once the same has come before
+
+
+def frame(kind, flags, stream, payload=b"", length=None):
+    """RFC 9113, section 4.1; `length` lies about the payload's."""
+    size = len(payload) if length is None else length
+    return struct.pack(">I", size)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def literal(name, value):
+    """A header without indexing or Huffman's code (RFC 7541, section 6.2.2); shorter than 127 bytes each."""
+    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+
+
+def request(path):
+    rows = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")]
+    return b"".join(literal(*row) for row in rows)
+
+
+HELLO = PREFACE + frame(SETTINGS, 0, 0)
+CREATE = "/cohort.v1.Coordinator/CreateExperiment"
+ATTEND = "/cohort.v1.Exchange/Attend"
+
+LIES = {
+    "http/1.1": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(505),
+    "a preface cut short": PREFACE[:10],
+    "settings of five bytes": PREFACE + frame(SETTINGS, 0, 0, b"\0\3\0\0\1"),
+    "settings on a stream": PREFACE + frame(SETTINGS, 0, 1),
+    "a window of more than 2^31": PREFACE + frame(SETTINGS, 0, 0, struct.pack(">HI", 4, 2**32 - 1)),
+    "a frame of 16 MiB": HELLO + frame(DATA, 0, 1, b"x" * 100, length=2**24 - 1),
+    "data on stream 0": HELLO + frame(DATA, 0, 0, b"x"),
+    "data on a stream that is not open": HELLO + frame(DATA, 0, 77, b"x" * 1000),
+    "headers that are no HPACK": HELLO + frame(HEADERS, END_HEADERS, 1, b"\xff" * 200),
+    "headers on an even stream": HELLO + frame(HEADERS, END_HEADERS, 2, request(ATTEND)),
+    "headers cut short": HELLO + frame(HEADERS, END_HEADERS, 1, request(ATTEND)[:40], length=400),
+    "headers without an end": HELLO + frame(HEADERS, 0, 1, request(ATTEND)) + frame(CONTINUATION, 0, 1, literal("a", "b" * 100)) * 500,
+    "a continuation of nothing": HELLO + frame(CONTINUATION, END_HEADERS, 1, b""),
+    "metadata of a megabyte": HELLO + frame(HEADERS, 0, 1, request(CREATE)) + frame(CONTINUATION, 0, 1, literal("k", "v" * 120) * 130) * 65 + frame(CONTINUATION, END_HEADERS, 1),
+    "a table of HPACK of 4 GiB": HELLO + frame(HEADERS, END_HEADERS, 1, b"\x3f\xff\xff\xff\xff\x0f"),
+    "a window of nothing": HELLO + frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\0"),
+    "a window beyond the end": HELLO + frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", 2**31 - 1)) * 3,
+    "a push from a client": HELLO + frame(PUSH, END_HEADERS, 1, b"\0\0\0\2" + request(ATTEND)),
+    "a stream that depends on itself": HELLO + frame(PRIORITY, 0, 1, b"\0\0\0\1\0"),
+    "a ping of three bytes": HELLO + frame(PING, 0, 0, b"abc"),
+    "ten thousand pings": HELLO + frame(PING, 0, 0, b"12345678") * 10000,
+    "settings ten thousand times": HELLO + frame(SETTINGS, 0, 0) * 10000,
+    "an end that is none": HELLO + frame(GOAWAY, 0, 0, b"\0" * 8) + frame(HEADERS, END_HEADERS, 1, request(ATTEND)),
+    "two thousand calls opened and reset": HELLO + b"".join(frame(HEADERS, END_HEADERS, 2 * i + 1, request(ATTEND)) + frame(RST_STREAM, 0, 2 * i + 1, b"\0\0\0\x08") for i in range(2000)),
+    "a message longer than it says": HELLO + frame(HEADERS, END_HEADERS, 1, request(CREATE)) + frame(DATA, END_STREAM, 1, b"\0\0\0\0\1" + b"x" * 100),
+    "a message of 4 GiB": HELLO + frame(HEADERS, END_HEADERS, 1, request(CREATE)) + frame(DATA, 0, 1, b"\0\xff\xff\xff\xff" + b"x" * 1000),
+    "a message that says it is packed": HELLO + frame(HEADERS, END_HEADERS, 1, request(CREATE)) + frame(DATA, END_STREAM, 1, b"\1\0\0\0\4abcd"),
+    "a message that is none": HELLO + frame(HEADERS, END_HEADERS, 1, request(CREATE)) + frame(DATA, END_STREAM, 1, b"\0\0\0\0\4\xff\xff\xff\xff"),
+}
+
+
+def connect(coordinator):
+    host, port = coordinator.address.rsplit(":", 1)
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def send(connection, data):
+    """As far as the other side takes it: it may hang up in the middle."""
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+
+
+def drain(connection, seconds):
+    """What came back until the other side hung up, or until nothing came for so long."""
+    got = b""
+    connection.settimeout(seconds)
+    with contextlib.suppress(OSError):
+        while data := connection.recv(65536):
+            got += data
+    return got
+
+
+def call_ends(connection):
+    """Whether the call on stream 1 is ended, with a status or a reset, or the connection with it."""
+    answer, at = b"", 0
+    connection.settimeout(30)
+    with contextlib.suppress(ConnectionError):
+        while data := connection.recv(65536):  # TimeoutError: it goes on
+            answer += data
+            while at + 9 <= len(answer):
+                kind, flags = answer[at + 3], answer[at + 4]
+                if kind == RST_STREAM or (kind == HEADERS and flags & END_STREAM):
+                    return True
+                at += 9 + int.from_bytes(answer[at : at + 3], "big")
+    return True
+
+
+def resident(coordinator):
+    words = pathlib.Path(f"/proc/{coordinator.process.pid}/status").read_text(encoding="utf-8").split()
+    return int(words[words.index("VmRSS:") + 1]) << 10
+
+
+class Honest:
+    """A user's calls, which must be answered whatever else goes on."""
+
+    def __init__(self, world, coordinator):
+        self.coordinator, self.users = coordinator, world.stub(coordinator)
+
+    def served(self):
+        begun = time.monotonic()
+        answer = self.users.ListExperiments(message("ListExperimentsRequest"))
+        assert len(answer.experiments) == 0
+        assert self.coordinator.process.poll() is None, self.coordinator.words()
+        return time.monotonic() - begun
+
+
+def it_outlives_frames_that_lie(world):
+    coordinator = world.coordinator()
+    honest = Honest(world, coordinator)
+    for name, data in LIES.items():
+        with connect(coordinator) as connection:
+            send(connection, data)
+            drain(connection, 0.05)
+        assert honest.served() < 10, name
+
+
+def it_outlives_garbage_without_growing(world):
+    coordinator = world.coordinator()
+    honest = Honest(world, coordinator)
+    draw = random.Random(5)
+
+    def wave():
+        for i in range(200):
+            with connect(coordinator) as connection:
+                garbage = draw.randbytes(draw.randrange(1, 5000))
+                send(connection, (b"", PREFACE, HELLO)[i % 3] + garbage)
+                connection.shutdown(socket.SHUT_WR)
+                drain(connection, 0.02)
+        for data in LIES.values():
+            with connect(coordinator) as connection:
+                send(connection, data)
+                drain(connection, 0.02)
+        honest.served()
+
+    wave()
+    before = resident(coordinator)
+    wave()
+    wave()
+    grown = resident(coordinator) - before
+    assert grown < MOST_GROWTH, f"{grown} bytes more after 400 connections of garbage"
+
+
+def it_breaks_off_who_never_says_hello(world):
+    coordinator = world.coordinator()
+    honest = Honest(world, coordinator)
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(connect(coordinator)) for _ in range(MANY)]
+        for i, connection in enumerate(silent):
+            send(connection, PREFACE[: i % 20])
+        assert honest.served() < 10
+        begun = time.monotonic()
+        for connection in silent:
+            connection.settimeout(60)
+            with contextlib.suppress(ConnectionError):
+                while connection.recv(65536):  # TimeoutError: it is held still
+                    pass
+        took = time.monotonic() - begun
+        assert took < 45, f"{took:.0f} s until all who were silent had been cut off"
+        assert honest.served() < 10
+
+
+def it_serves_others_while_some_calls_crawl(world):
+    coordinator = world.coordinator("lease=500ms")
+    honest = Honest(world, coordinator)
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(connect(coordinator)) for _ in range(MANY)]
+        for connection in slow:
+            send(connection, HELLO + frame(HEADERS, END_HEADERS, 1, request(ATTEND)))
+        body = b"\0\0\0\0\x20" + bytes(32)
+        for at in range(8):  # a byte at a time
+            for connection in slow:
+                send(connection, frame(DATA, 0, 1, body[at : at + 1]))
+            assert honest.served() < 10
+        learner = Attendance(world, coordinator, "honest")
+        learner.end()
+        # A stream of which no message ever comes is over with its lease.
+        for connection in slow:
+            assert call_ends(connection), "the call goes on"
+        assert honest.served() < 10
+
+
+main(globals())
