@@ -4,10 +4,10 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "cli/bench.h"
+#include "cli/event_stream.h"
 #include "cli/local.h"
 #include "cli/steer.h"
 #include "cli/traces.h"
-#include "cli/watch.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "experiment/experiment.h"
 #include "report/history.h"
@@ -184,10 +184,11 @@ static enum status record_round(void *user, const cohort_v1_WatchExperimentRespo
 
 static enum status follow(struct bench *bench, struct error *error)
 {
-    struct watch *watch = NULL;
-    TRY(watch_new(&watch, bench->channel, bench->experiment_id, record_round, &bench->history, error));
+    struct event_stream *stream = NULL;
+    TRY(event_stream_new(&stream, bench->channel, bench->experiment_id, 0, record_round, &bench->history,
+                         error));
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && !watch_wait(watch, LOOK_MS)) {
+    while (status == STATUS_OK && !event_stream_wait(stream, LOOK_MS)) {
         status = processes_check(&bench->running, error);
         if (status == STATUS_OK && stop_asked())
             status = error_set(error, STATUS_CANCELLED, "stopped");
@@ -195,8 +196,8 @@ static enum status follow(struct bench *bench, struct error *error)
     if (status != STATUS_OK)
         steer_cancel(bench->channel, bench->experiment_id, "the measurement was stopped");
     else
-        status = watch_status(watch, error);
-    watch_free(watch);
+        status = event_stream_status(stream, error);
+    event_stream_free(stream);
     return status;
 }
 
@@ -214,9 +215,9 @@ static void print_json(const struct bench *bench, const cohort_v1_Experiment *ex
     bytes_text(&text, ", \"codec\": ");
     bytes_json(&text, bench->codec);
     bytes_text(&text, ", \"round_seconds\": {\"median\": ");
-    json_real(&text, history_round_seconds(&bench->history, 0.5));
+    bytes_json_real(&text, history_round_seconds(&bench->history, 0.5));
     bytes_text(&text, ", \"p95\": ");
-    json_real(&text, history_round_seconds(&bench->history, 0.95));
+    bytes_json_real(&text, history_round_seconds(&bench->history, 0.95));
     bytes_format(&text,
                  "}, \"bytes_up\": %" PRIu64 ", \"bytes_down\": %" PRIu64
                  ", \"peak_rss_bytes\": {\"coordinator\": %" PRIu64 ", \"learner\": %" PRIu64 "}}\n",

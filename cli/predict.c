@@ -254,7 +254,7 @@ static void put_json(const struct predict *predict, struct bytes *text)
     bytes_format(text, ",\"samples\":%zu", predict->dataset.n_samples);
     for (size_t i = 0; i < n; i++) {
         bytes_format(text, ",\"%s\":", figures[i].key);
-        json_real(text, figures[i].value);
+        bytes_json_real(text, figures[i].value);
     }
     if (predict->dataset.target_type == TARGET_CLASS) {
         bytes_text(text, ",");

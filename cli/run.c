@@ -5,13 +5,13 @@
 #include "base/stop.h"
 #include "cli/command.h"
 #include "cli/download.h"
+#include "cli/event_stream.h"
 #include "cli/experiment_file.h"
 #include "cli/local.h"
 #include "cli/peer_models.h"
 #include "cli/run_records.h"
 #include "cli/steer.h"
 #include "cli/traces.h"
-#include "cli/watch.h"
 #include "nn/blas.h"
 #include <errno.h>
 #include <math.h>
@@ -132,10 +132,11 @@ static enum status explain_break(struct session *session, struct error *error)
 
 static enum status follow_records(struct session *session, struct run_records *records, struct error *error)
 {
-    struct watch *watch = NULL;
-    TRY(watch_new(&watch, session->channel, session->experiment_id, run_records_event, records, error));
+    struct event_stream *stream = NULL;
+    TRY(event_stream_new(&stream, session->channel, session->experiment_id, 0, run_records_event, records,
+                         error));
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && !watch_wait(watch, LOOK_MS)) {
+    while (status == STATUS_OK && !event_stream_wait(stream, LOOK_MS)) {
         if (stop_asked()) { // the first stop cancels the experiment, the second ends this program at once
             if (session->cancelled)
                 status = error_set(error, STATUS_CANCELLED, "stopped");
@@ -146,9 +147,9 @@ static enum status follow_records(struct session *session, struct run_records *r
         if (status == STATUS_OK)
             status = processes_check(&session->processes, error);
     }
-    if (status == STATUS_OK && watch_status(watch, error) != STATUS_OK)
+    if (status == STATUS_OK && event_stream_status(stream, error) != STATUS_OK)
         status = explain_break(session, error);
-    watch_free(watch);
+    event_stream_free(stream);
     return status;
 }
 
@@ -231,20 +232,6 @@ static enum status fetch_model(struct session *session, const cohort_v1_Experime
     return download_model(session->channel, session->experiment_id, UINT32_MAX, path, ret_sha256, error);
 }
 
-static enum status outcome_of(const cohort_v1_Experiment *experiment, struct error *error)
-{
-    switch (experiment->state) {
-    case cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED:
-        return STATUS_OK;
-    case cohort_v1_ExperimentState_EXPERIMENT_STATE_CANCELLED:
-        return error_set(error, STATUS_CANCELLED, "experiment '%s' was cancelled: %s", experiment->id,
-                         experiment->message);
-    default:
-        return error_set(error, STATUS_ABORTED, "experiment '%s' failed: %s", experiment->id,
-                         experiment->message);
-    }
-}
-
 static enum status write_results(struct session *session, const cohort_v1_Experiment *experiment,
                                  struct error *error)
 {
@@ -295,7 +282,7 @@ static enum status finish(struct session *session, struct error *error)
                   &response, error));
     enum status status = write_results(session, &response.experiment, error);
     if (status == STATUS_OK)
-        status = outcome_of(&response.experiment, error);
+        status = steer_outcome(&response.experiment, error);
     pb_release(cohort_v1_GetExperimentResponse_fields, &response);
     return status;
 }

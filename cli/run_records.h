@@ -16,7 +16,7 @@ struct run_records_options {
 
 enum status run_records_new(struct run_records **ret, const struct run_records_options *options,
                             struct error *error);
-// Takes one event; a callback of watch_new, `user` being the records.
+// Takes one event; a callback of event_stream_new, `user` being the records.
 enum status run_records_event(void *user, const cohort_v1_WatchExperimentResponse *event,
                               struct error *error);
 // Writes the rounds whose evaluation has not come and will not.

@@ -129,11 +129,11 @@ static void put_class_json(const struct confusion *confusion, size_t k, struct b
 {
     bytes_format(ret, "%s{\"class\":%zu,\"samples\":%" PRIu64 ",\"predicted\":%" PRIu64 ",\"precision\":",
                  k ? "," : "", k, confusion->actual[k], confusion->predicted[k]);
-    json_real(ret, confusion_precision(confusion, k));
+    bytes_json_real(ret, confusion_precision(confusion, k));
     bytes_text(ret, ",\"recall\":");
-    json_real(ret, confusion_recall(confusion, k));
+    bytes_json_real(ret, confusion_recall(confusion, k));
     bytes_text(ret, ",\"f1\":");
-    json_real(ret, confusion_f1(confusion, k));
+    bytes_json_real(ret, confusion_f1(confusion, k));
     bytes_text(ret, "}");
 }
 

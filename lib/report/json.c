@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void json_real(struct bytes *bytes, double value)
+void bytes_json_real(struct bytes *bytes, double value)
 {
     if (!isfinite(value)) {
         bytes_text(bytes, "null");

@@ -57,7 +57,7 @@ struct run *run_free(struct run *run)
 static void put_real(struct bytes *line, const char *key, double value)
 {
     bytes_format(line, ",\"%s\":", key);
-    json_real(line, value);
+    bytes_json_real(line, value);
 }
 
 static void put_text(struct bytes *line, const char *key, const char *text)
@@ -88,7 +88,7 @@ static void put_metrics(struct bytes *line, const struct metric *metrics, size_t
         bytes_text(line, ",");
         bytes_json(line, metrics[i].name);
         bytes_text(line, ":");
-        json_real(line, metrics[i].value);
+        bytes_json_real(line, metrics[i].value);
     }
 }
 
@@ -171,7 +171,7 @@ static void key_integer(struct bytes *text, int depth, const char *name, uint64_
 static void key_real(struct bytes *text, int depth, const char *name, double value)
 {
     key(text, depth, name);
-    json_real(text, value);
+    bytes_json_real(text, value);
 }
 
 static void key_open(struct bytes *text, const char *name)

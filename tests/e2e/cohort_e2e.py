@@ -14,6 +14,7 @@ import queue
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -188,6 +189,12 @@ def reason(answer):
 
 
 # ---- processes
+
+
+def free_port():
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return it.getsockname()[1]
 
 
 def wait_for_end(pid_or_fd, seconds=TIMEOUT):

@@ -2,21 +2,14 @@
 """cohort-coordinator and cohort-learner as operators meet them: started in any order, killed, told to stop, given
 settings that are right and wrong; and what each learner serves."""
 import signal
-import socket
 import subprocess
 import time
 
 import grpc
 import numpy
-from cohort_e2e import PROGRAMS, Service, classes_experiment, enum_name, main, refused, save_classes, to_yaml
+from cohort_e2e import PROGRAMS, Service, classes_experiment, enum_name, free_port, main, refused, save_classes, to_yaml
 
 PROGRAM_NAMES = "cohort-coordinator", "cohort-learner"
-
-
-def free_port():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
 
 
 def create(users, experiment):

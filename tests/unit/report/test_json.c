@@ -6,7 +6,7 @@
 static void expect(double value, const char *text)
 {
     struct bytes bytes = BYTES_INIT;
-    json_real(&bytes, value);
+    bytes_json_real(&bytes, value);
     cr_assert_str_eq(bytes.data, text);
     bytes_release(&bytes);
 }
@@ -26,7 +26,7 @@ Test(json, every_number_reads_back_as_itself)
     const double values[] = {1.0 / 3, 0.1 + 0.2, 1e-310, 123456789.123456789, 0x1.fffffffffffffp1023};
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
         struct bytes bytes = BYTES_INIT;
-        json_real(&bytes, values[i]);
+        bytes_json_real(&bytes, values[i]);
         cr_assert(strtod(bytes.data, NULL) == values[i]);
         bytes_release(&bytes);
     }

@@ -1,0 +1,22 @@
+// An experiment's events over gRPC, one after the other, until it ends.
+#pragma once
+
+#include "cohort/v1/coordinator.pb.h"
+#include "rpc/rpc.h"
+
+struct event_stream;
+
+// Starts to watch from event number `cursor` on; 0 for all. `event` is called on the queue thread, which owns
+// what it touches until event_stream_wait has said that the stream ended; its first error is kept for
+// event_stream_status.
+enum status event_stream_new(struct event_stream **ret, struct rpc_channel *channel,
+                             const char *experiment_id, uint64_t cursor,
+                             enum status (*event)(void *user, const cohort_v1_WatchExperimentResponse *event,
+                                                  struct error *error),
+                             void *user, struct error *error);
+// Waits at most `ms` for the end of the experiment; true when it has ended, or the stream has, which
+// event_stream_status tells.
+bool event_stream_wait(struct event_stream *stream, int ms);
+enum status event_stream_status(const struct event_stream *stream, struct error *error);
+struct event_stream *event_stream_free(
+    struct event_stream *stream); // gives the stream up if it still runs; NULL is fine

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""The commands that talk to a coordinator which runs already: submit, watch, learners, model download."""
+import json
+
+from cohort_e2e import Service, classes_experiment, free_port, main, sha256
+
+
+def start(world, n_learners=2):
+    coordinator = world.coordinator("read_data=true")
+    world.environment["COHORT_COORDINATOR"] = coordinator.address
+    return coordinator, [world.learner(coordinator, f"learner-{i}") for i in range(n_learners)]
+
+
+def good(world, *arguments):
+    code, out, err = world.cohort(*arguments)
+    assert code == 0 and err == "", (arguments, code, out, err)
+    return out
+
+
+def events(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def it_trains_the_model_that_a_run_trains(world):
+    start(world)
+    experiment = classes_experiment(world.folder, collaboration={"learners": 2})
+    path = world.write("tiny.yaml", experiment)
+    first = good(world, "submit", "-f", path).strip()
+    told = events(good(world, "watch", first, "--json"))
+    assert [event["cursor"] for event in told] == list(range(1, len(told) + 1))
+    committed = [event for event in told if event["event"] == "round_committed"]
+    assert [event["round"] for event in committed] == [1, 2, 3]
+    assert told[-1]["event"] == "state_changed" and told[-1]["state"] == "completed", told[-1]
+    assert all(event["metrics"]["train_loss"] > 0 for event in committed), committed
+    printed = good(world, "model", "download", first, "--out", "model.safetensors")
+    assert printed == f"{sha256(world.folder / 'model.safetensors')}  model.safetensors\n", printed
+    assert printed.split()[0] == committed[-1]["model_sha256"]
+    assert printed.split()[0] == world.run(experiment).hash
+
+
+def it_watches_what_it_submits_in_words(world):
+    start(world)
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration={"learners": 2}))
+    words = good(world, "submit", path, "--watch", "--set", "collaboration.rounds=2", "--seed", "3").splitlines()
+    assert any(line.startswith("round 2 committed in ") and "train_loss" in line for line in words), words
+    assert words[-1] == "the experiment is completed", words
+    n_events = len(words) - 1  # the first line is the id
+    assert good(world, "watch", "--from", str(n_events)) == "the experiment is completed\n"
+
+
+def it_finds_the_experiment_that_a_request_made_before(world):
+    start(world)
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration={"learners": 2}))
+    first = good(world, "submit", path, "--request-id", "a")
+    assert good(world, "submit", path, "--request-id", "a") == first
+    assert good(world, "submit", path, "--request-id", "b") != first
+    code, _, err = world.cohort("submit", path, "--request-id", "x" * 200)
+    assert code == 2 and "too long" in err, err
+
+
+def it_lists_the_learners(world):
+    start(world)
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration={"learners": 2}))
+    good(world, "submit", path, "--watch")
+    rows = events(good(world, "learners", "--json"))
+    assert [(row["name"], row["samples"]) for row in rows] == [("learner-0", 120), ("learner-1", 120)], rows
+    table = good(world, "learners").splitlines()
+    assert table[0].split()[:3] == ["LEARNER", "STATE", "EXPERIMENT"] and len(table) == 3, table
+    code, _, err = world.cohort("learners", "nothing")
+    assert code == 2 and "'nothing'" in err, (code, err)
+
+
+def it_says_what_is_wrong(world):
+    _, learners = start(world, 1)
+    code, _, err = world.cohort("watch")
+    assert code == 2 and "no experiment yet" in err, (code, err)
+    code, _, err = world.cohort("watch", "nothing")
+    assert code == 2 and "'nothing'" in err, (code, err)
+    code, _, err = world.cohort("model", "download", "nothing")
+    assert code == 2 and "'nothing'" in err and not (world.folder / "model.safetensors").exists(), (code, err)
+    path = world.write("wrong.yaml", "name: x\nsed: 1\n")
+    code, out, err = world.cohort("submit", path)
+    assert code == 2 and out == "" and "wrong.yaml:2:1: " in err and "'seed'" in err, (code, err)
+    code, _, err = world.cohort("learners", "--coordinator", f"127.0.0.1:{free_port()}")
+    assert code == 3, (code, err)
+
+
+def it_tells_of_an_experiment_that_was_cancelled(world):
+    coordinator, _ = start(world, 1)
+    wanted = {"learners": 1, "rounds": 1000000}
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration=wanted))
+    experiment_id = good(world, "submit", path).strip()
+    watch = world.start("watch", experiment_id)
+    assert "the experiment is" in watch.stdout.readline()
+    world.stub(coordinator).CancelExperiment(experiment_id=experiment_id, message="enough")
+    out, err = watch.communicate(timeout=120)
+    assert watch.returncode == 130 and "enough" in err and "cancelled" in out.splitlines()[-1], (out[-500:], err)
+
+
+def it_waits_for_a_coordinator_that_is_not_there_yet(world):
+    address = f"127.0.0.1:{free_port()}"
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration={"learners": 1}))
+    code, _, err = world.cohort("submit", path, "--coordinator", address, "--wait", "1")
+    assert code == 3, (code, err)
+    submit = world.start("submit", path, "--coordinator", address, "--wait", "100", "--watch")
+    world.learner(address, "learner-0")
+    assert submit.poll() is None
+    Service(world, "cohort-coordinator", f'listen=["{address}"]', "read_data=true")
+    out, err = submit.communicate(timeout=120)
+    assert submit.returncode == 0 and "the experiment is completed" in out, (out, err)
+
+
+def it_goes_back_to_a_coordinator_that_was_replaced(world):
+    address = f"127.0.0.1:{free_port()}"
+    first = Service(world, "cohort-coordinator", f'listen=["{address}"]', "read_data=true")
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration={"learners": 1}))
+    experiment_id = good(world, "submit", path, "--coordinator", address).strip()
+    watch = world.start("watch", experiment_id, "--coordinator", address, "--wait", "100")
+    assert "the experiment is waiting" in watch.stdout.readline()
+    first.kill()
+    Service(world, "cohort-coordinator", f'listen=["{address}"]')  # knows nothing of it: no state folder
+    out, err = watch.communicate(timeout=120)
+    assert watch.returncode == 2 and f"no experiment '{experiment_id}'" in err, (out, err)
+
+
+main(globals())
