@@ -24,9 +24,9 @@ enum { STOP_GRACE_MS = 5000, LOOK_MS = 50 };
 
 struct bench {
     // As asked for.
-    int64_t learners, parameters, rounds, processes;
-    const char *topology, *codec, *coordinator; // coordinator NULL: one of its own
-    const char *trace;                          // a file, or NULL
+    int64_t learners, parameters, rounds, processes, selected; // selected: in each round; 0: all
+    const char *topology, *codec, *coordinator;                // coordinator NULL: one of its own
+    const char *trace;                                         // a file, or NULL
     bool json;
 
     FILE *traced; // NULL: none
@@ -73,6 +73,9 @@ static enum status describe(struct bench *bench, struct error *error)
                  "collaboration:\n  algorithm: exchange\n  topology: %s\n  codec: %s\n  rounds: %" PRId64
                  "\n  learners: %" PRId64 "\n",
                  bench->topology, bench->codec, bench->rounds, bench->learners);
+    if (bench->selected && bench->selected < bench->learners) // rounded up to the number selected
+        bytes_format(yaml, "  participation: {fraction: %.9f}\n",
+                     ((double)bench->selected - 0.5) / (double)bench->learners);
     if (yaml->failed)
         return error_no_memory(error, yaml->n);
     TRY(experiment_parse(&bench->experiment, yaml->data, yaml->n, "the exchange's experiment", NULL, 0,
@@ -93,6 +96,7 @@ static enum status check(struct bench *bench, struct error *error)
     TRY(check_bounds("--learners", bench->learners, EXPERIMENT_LEARNERS_MAX, error));
     TRY(check_bounds("--parameters", bench->parameters, (int64_t)TENSOR_FLOATS_MAX, error));
     TRY(check_bounds("--rounds", bench->rounds, EXPERIMENT_ROUNDS_MAX, error));
+    TRY(check_bounds("--selected", bench->selected ? bench->selected : 1, bench->learners, error));
     TRY(describe(bench, error));
     const struct choice *topology = &bench->experiment.options.collaboration.topology;
     if (!bench->processes)
@@ -313,6 +317,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
          "processes that host the learners (default one each, up to 8 a core)"},
         {"--trace", ARGUMENT_TEXT, &bench.trace, "FILE",
          "write what each ms of a round goes to, for chrome://tracing and ui.perfetto.dev"},
+        {"--selected", ARGUMENT_COUNT, &bench.selected, "S",
+         "learners selected in each round, the rest only attend (default all)"},
         {"--json", ARGUMENT_FLAG, &bench.json, NULL, "print one JSON object"},
         {0},
     };

@@ -121,6 +121,7 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
     host->runtime = runtime;
     pthread_mutex_init(&host->lock, NULL);
     clock_condition_init(&host->changed);
+    host->last_to_submit = &host->first_to_submit;
     host->n_learners = (size_t)options->learners;
     host->learners = memory_array(host->n_learners, sizeof *host->learners);
     enum status status =

@@ -91,11 +91,18 @@ struct learner {
     bool model_gone;     // the assigned round's: the coordinator is to be asked for another assignment
     unsigned int n_gone; // times in a row
     struct learner *next_waiting; // for the same fetch
+    struct learner *next_to_submit;
+    bool waits_to_submit; // idle meanwhile
     int64_t fetch_started_ns;
     struct pool_job job;
     struct submission *submission;
     struct peer_round peer;
     struct serving *serving;
+};
+
+enum {
+    SUBMISSIONS_MAX = 8, // uploads of a process at a time: more of them only fill the coordinator's memory
+    CROWD = 32,          // of so many learners, those that are not at work keep no model
 };
 
 struct host {
@@ -111,6 +118,8 @@ struct host {
     char address[256]; // where other learners reach this process; empty: nowhere
     size_t n_learners, n_stopped;
     struct learner *learners; // [n_learners]
+    size_t n_submitting;      // at most SUBMISSIONS_MAX; the others wait, in their order
+    struct learner *first_to_submit, **last_to_submit;
     bool ending, told_to_stop;
     char message[512]; // why the last learner was turned away
     pthread_t timer;
@@ -141,6 +150,7 @@ void learner_leave_study(struct learner *learner);                         // fo
 void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignment); // step.c
 void learner_withdraw(struct learner *learner);
 void learner_free_vectors(struct learner *learner);
+void learner_lend_vectors(struct learner *learner); // its summary is safe: in a crowd, others take the room
 
 // Whether one vector is fetched, trained and sent.
 bool learner_is_in_place(const struct learner *learner); // coding.c

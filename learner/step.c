@@ -183,11 +183,24 @@ void learner_free_vectors(struct learner *learner)
     learner_free_coding(learner);
 }
 
+// Where a summary is made in the model's own vector and nothing else of it outlives the round.
+void learner_lend_vectors(struct learner *learner)
+{
+    const struct host *host = learner->host;
+    if (host->n_learners < CROWD || *host->address || !learner_is_in_place(learner) || learner->own ||
+        learner->evaluation_wanted)
+        return;
+    study_give_vector(learner->study, learner->shared);
+    learner->shared = learner->parameters = learner->summary = NULL;
+    learner->round = learner->kept_round = 0;
+    *learner->held_sha256 = '\0';
+}
+
 bool learner_allocate_vectors(struct learner *learner)
 {
     const struct algorithm_plan *plan = &learner->variant->plan;
     if (!learner->shared)
-        learner->shared = memory_floats(plan_shared_values(plan));
+        learner->shared = study_take_vector(learner->study);
     if (!learner->own && plan->n_own)
         learner->own = memory_floats(plan->n_own);
     if (learner_is_in_place(learner)) {

@@ -38,6 +38,11 @@ enum status study_open(struct host *host, const char *id, const char *yaml, stru
     return STATUS_OK;
 }
 
+// A vector that waits for its next user begins with this.
+struct spare {
+    struct spare *next;
+};
+
 static void release_variants(struct study *study)
 {
     for (size_t i = 0; study->variants && i < study->n_variants; i++) {
@@ -60,6 +65,11 @@ void study_close(struct study *study)
     release_variants(study);
     dataset_release(&study->probe_data);
     memory_free(study->values);
+    while (study->spare) {
+        struct spare *next = study->spare->next;
+        memory_free(study->spare);
+        study->spare = next;
+    }
     dataset_release(&study->test);
     experiment_release(&study->experiment);
     memory_free(study->yaml);
@@ -339,6 +349,22 @@ void study_give(struct study *study, uint32_t round, const char *sha256, const v
     study->round = study->fetching = round;
     snprintf(study->sha256, sizeof study->sha256, "%s", sha256);
     study->complete = true;
+}
+
+float *study_take_vector(struct study *study)
+{
+    struct spare *spare = study->spare;
+    if (!spare)
+        return memory_floats(plan_shared_values(&study->plan));
+    study->spare = spare->next;
+    return (float *)(void *)spare;
+}
+
+void study_give_vector(struct study *study, float *vector)
+{
+    struct spare *spare = (struct spare *)(void *)vector; // memory_floats gives 64 bytes at least
+    spare->next = study->spare;
+    study->spare = spare;
 }
 
 void study_cancel_fetch(struct study *study, struct learner *learner)

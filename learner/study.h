@@ -45,6 +45,7 @@ struct study {
     uint64_t received;   // bytes of an unfinished fetch
     uint32_t fetching;   // the round of the unfinished fetch
     struct fetch *fetch; // under way
+    struct spare *spare; // vectors that no learner uses now
     struct learner *waiting;
 
     struct dataset test; // the experiment's, where learners evaluate on it
@@ -72,6 +73,10 @@ void study_fetch(struct study *study, uint32_t round, const char *sha256, struct
 // being fetched.
 void study_give(struct study *study, uint32_t round, const char *sha256, const void *bytes, size_t n);
 bool study_has(const struct study *study, uint32_t round, const char *sha256);
+// A vector of as many values as are shared, of any content; NULL when out of memory. Given back, it serves
+// the study's other learners until the study goes.
+float *study_take_vector(struct study *study);
+void study_give_vector(struct study *study, float *vector_take);
 void study_cancel_fetch(struct study *study, struct learner *learner);
 
 // The experiment's test data, read when first asked for; they stay as long as the study. Takes the lock

@@ -57,6 +57,19 @@ static void try_again(struct learner *learner, const struct submission *submissi
     learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
 }
 
+// Whoever has waited longest may submit now.
+static void submit_next(struct host *host)
+{
+    while (host->first_to_submit && host->n_submitting < SUBMISSIONS_MAX) {
+        struct learner *next = host->first_to_submit;
+        host->first_to_submit = next->next_to_submit;
+        if (!host->first_to_submit)
+            host->last_to_submit = &host->first_to_submit;
+        next->waits_to_submit = false;
+        learner_go_on(next); // which may have something else to do by now
+    }
+}
+
 static void finish(struct pool_job *job)
 {
     struct submission *submission =
@@ -67,16 +80,20 @@ static void finish(struct pool_job *job)
     learner_trace(learner, "submit", submission->started_ns, submission->round);
     learner->submission = NULL;
     learner->activity = ACTIVITY_NONE;
+    host->n_submitting--;
     bool current = learner->assigned && learner->assignment.round == submission->round &&
                    learner->assignment.attempt == submission->attempt;
-    if (current && submission->answered && submission->response.accepted)
+    if (current && submission->answered && submission->response.accepted) {
         learner->assigned = false;
-    else if (current && submission->answered && !learner_may_try_again(submission->response.reason) &&
-             submission->n_assignments == learner->n_assignments) // else it was asked for again meanwhile
+        learner_lend_vectors(learner);
+    } else if (current && submission->answered && !learner_may_try_again(submission->response.reason) &&
+               submission->n_assignments == learner->n_assignments) { // else it was asked for again meanwhile
         refused(learner, submission);
-    else if (current)
+    } else if (current) {
         try_again(learner, submission);
+    }
     learner_go_on(learner);
+    submit_next(host);
     pthread_mutex_unlock(&host->lock);
     rpc_call_unref(submission->call);
     memory_free(submission);
@@ -189,16 +206,32 @@ static enum status start(struct learner *learner, struct submission *submission,
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,
                        true, &submit_events, submission, error));
     learner->submission = submission;
+    learner->host->n_submitting++;
     rpc_call_receive(submission->call);
     if (rpc_call_send(submission->call, cohort_v1_SubmitSummaryRequest_fields, &request, error) != STATUS_OK)
         rpc_call_cancel(submission->call);
     return STATUS_OK;
 }
 
+static void wait_to_submit(struct learner *learner)
+{
+    struct host *host = learner->host;
+    if (learner->waits_to_submit)
+        return;
+    learner->waits_to_submit = true;
+    learner->next_to_submit = NULL;
+    *host->last_to_submit = learner;
+    host->last_to_submit = &learner->next_to_submit;
+}
+
 void learner_submit(struct learner *learner)
 {
     if (learner_submits_small(learner)) {
         learner_submit_small(learner);
+        return;
+    }
+    if (learner->host->n_submitting >= SUBMISSIONS_MAX) {
+        wait_to_submit(learner);
         return;
     }
     struct error error = ERROR_INIT;

@@ -29,6 +29,27 @@ def check_figures(learners, parameters, rounds, processes):
     assert all(1e6 < peaks[program] < 1e9 for program in ("coordinator", "learner")), peaks
 
 
+def peaks_of(learners, selected, parameters, rounds):
+    result = bench("--learners", learners, "--selected", selected, "--parameters", parameters, "--rounds", rounds,
+                   "--processes", 2, "--json")
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
+    assert figures["bytes_up"] == 4 * parameters * selected * rounds, figures
+    return figures["peak_rss_bytes"]
+
+
+# What those cost who have joined and are not selected: a control stream at the coordinator, no model in their process.
+def check_crowd():
+    few, many = peaks_of(20, 10, 1000, 5), peaks_of(520, 10, 1000, 5)
+    model, crowd = 4 * 100000, peaks_of(500, 30, 100000, 20)
+    if b"__asan_init" in open(COHORT, "rb").read():
+        return  # which keeps much of what is freed
+    each = (many["coordinator"] - few["coordinator"]) / 500
+    assert each < 20e3, each
+    # About 350 of them are selected at some time, half of them in each process.
+    assert crowd["learner"] < few["learner"] + 100 * model, (few, crowd)
+
+
 def check_refusal(words, *arguments):
     result = bench(*arguments)
     assert result.returncode == 2, (arguments, result.returncode, result.stderr)
@@ -38,9 +59,11 @@ def check_refusal(words, *arguments):
 check_figures(learners=1, parameters=1, rounds=2, processes=1)
 check_figures(learners=3, parameters=40970, rounds=4, processes=2)  # one process hosts two, and fetches once
 check_figures(learners=4, parameters=10000, rounds=3, processes=4)
+check_crowd()
 table = bench("--learners", 2, "--parameters", 5000, "--rounds", 2)
 assert table.returncode == 0 and "5,000 parameters" in table.stdout and "median" in table.stdout, table
 check_refusal("--learners '0' must be from 1", "--learners", 0)
+check_refusal("--selected '3' must be from 1 to 2", "--learners", 2, "--selected", 3)
 check_refusal("--processes '3' must be from 1 to 2", "--learners", 2, "--processes", 3)
 check_refusal("unknown topology 'sta'; did you mean 'star'?", "--topology", "sta")
 check_refusal("unknown codec 'f33'; did you mean 'f32'?", "--codec", "f33")
