@@ -56,8 +56,10 @@ def it_evaluates_every_so_many_rounds_and_after_the_last(world):
 
 def it_fetches_a_model_once_to_evaluate_it_and_to_train_on_it(world):
     wanted = {"rounds": 5, "algorithm": "fedavg"}
+    layers = [{"dense": {"units": 2000, "activation": "relu"}}, {"dense": {"units": 3}}]  # small ones come unasked
+    large = experiment(world.folder, model={"layers": layers}, collaboration=wanted)
     for processes in 1, 4:
-        run = world.run(experiment(world.folder, collaboration=wanted), "--processes", processes, out=f"{processes}")
+        run = world.run(large, "--processes", processes, out=f"{processes}")
         fetches = run.summary["bytes_down"] / (4 * run.summary["model_parameters"])
         assert fetches == 6 * processes, f"{fetches} fetches by {processes} processes: one a round, one of the last model"
 
