@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coordinator/job.h"
 #include "coordinator/lease.h"
+#include "store/journal.h"
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,14 @@ void coordinator_enrol(struct coordinator *coordinator)
 
 // ---- life -----------------------------------------------------------------------------------------------
 
+static enum status open_journal(struct coordinator *coordinator, struct error *error)
+{
+    const struct coordinator_options *options = coordinator->options;
+    TRY(journal_open(&coordinator->journal, options->state_folder, options->sync, &coordinator->epoch,
+                     error));
+    return job_restore_all(coordinator, error);
+}
+
 enum status coordinator_new(struct coordinator **ret, const struct coordinator_options *options,
                             struct error *error)
 {
@@ -169,9 +178,12 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
     coordinator->jobs_end = &coordinator->jobs;
     if (getrandom(&coordinator->epoch, sizeof coordinator->epoch, 0) != sizeof coordinator->epoch)
         coordinator->epoch = (uint64_t)clock_monotonic_ns();
+    coordinator->epoch |= EPOCH_RANDOM;
     pthread_mutex_init(&coordinator->lock, NULL);
     clock_condition_init(&coordinator->changed);
     enum status status = pool_new(&coordinator->pool, pool_n_cores(), "work", error);
+    if (status == STATUS_OK && options->state_folder)
+        status = open_journal(coordinator, error);
     if (status == STATUS_OK) {
         int failed = pthread_create(&coordinator->timer, NULL, keep_time, coordinator);
         coordinator->timing = failed == 0;
@@ -211,6 +223,7 @@ struct coordinator *coordinator_free(struct coordinator *coordinator)
         rpc_call_unref(member->call);
         memory_free(member);
     }
+    journal_close(coordinator->journal);
     pthread_cond_destroy(&coordinator->changed);
     pthread_mutex_destroy(&coordinator->lock);
     return memory_free(coordinator);

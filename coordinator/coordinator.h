@@ -14,9 +14,11 @@
 #include <stdbool.h>
 
 enum { PROTOCOL_VERSION = 1, SMALL_BYTES_MAX = 64 << 10 }; // small: goes on the control stream
+#define EPOCH_RANDOM (UINT64_C(1) << 63)
 
 struct coordinator;
 struct job;
+struct journal;
 
 // A learner that attends or has attended.
 struct member {
@@ -43,7 +45,8 @@ struct member {
 struct coordinator {
     const struct coordinator_options *options;
     struct pool *pool;
-    uint64_t epoch;
+    struct journal *journal; // NULL: nothing outlives the process
+    uint64_t epoch; // counts the starts on a state folder; without one, a random number above all counts
     pthread_mutex_t lock;   // guards all below, and everything in jobs but their ingests
     pthread_cond_t changed; // the timer's wishes, or `ending`
     struct member *members, **members_end;

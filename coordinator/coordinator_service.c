@@ -118,6 +118,8 @@ static void steer(struct rpc_call *call, struct coordinator *coordinator, const 
             snprintf(job->message, sizeof job->message, "%s", message);
         cohort_v1_ExperimentState before = job_state(job);
         event(job->round, clock_monotonic_ms());
+        if (!job_is_over(job))
+            job_journal_state(job);
         if (job_state(job) != before && !job_is_over(job))
             job_event_state(job);
         response.has_experiment = true;
@@ -242,6 +244,8 @@ static enum status describe_tensors(const struct job *job, struct download *down
 static enum status open_stored(const struct job *job, uint32_t round, uint64_t offset,
                                struct download *download, struct error *error)
 {
+    if (round == UINT32_MAX)
+        round = job->record.round;
     cleanup_free char *path = job_model_path(job, round);
     int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (fd < 0)
@@ -264,7 +268,7 @@ static enum status open_download(struct download *download, const cohort_v1_Down
         download->header.sha256.size = SHA256_BYTES;
         memcpy(download->header.sha256.bytes, version->sha256, SHA256_BYTES);
         status = sender_of_version(&download->sender, version, true, request->offset, error);
-    } else if (status == STATUS_NOT_FOUND && job->current) {
+    } else if (status == STATUS_NOT_FOUND && (job->current || job->recorded)) {
         status = open_stored(job, round, request->offset, download, error);
     }
     if (status != STATUS_OK)

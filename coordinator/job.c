@@ -16,6 +16,7 @@ static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t wei
     ingest_reset(job->ingest, job_contribution(job, 0, weight_unit, 0).weight);
     if (round_attempt(job->round) > 1)
         return;
+    job_journal_slots(job);
     job->round_started_ns = clock_monotonic_ns();
     cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
     event.which_event = cohort_v1_WatchExperimentResponse_round_started_tag;
@@ -248,6 +249,11 @@ enum status job_admit(struct job *job, const char *request_id, struct job **ret,
     }
     snprintf(job->request_id, sizeof job->request_id, "%s", request_id);
     choose_id(coordinator, job->experiment.options.name, job->id);
+    enum status status = job_journal_admit(job, error);
+    if (status != STATUS_OK) {
+        job_free(job);
+        return status;
+    }
     *coordinator->jobs_end = job;
     coordinator->jobs_end = &job->next;
     coordinator->n_jobs++;
@@ -331,6 +337,7 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
     }
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
     job_release_test(job);
+    job_journal_state(job);
     job_event_state(job);
     events_end(job->events);
     coordinator_enrol(job->coordinator);
@@ -344,6 +351,7 @@ void job_enrol(struct job *job, uint32_t slot, struct member *member)
     snprintf(job->slots[slot].name, sizeof job->slots[slot].name, "%s", member->name);
     job->slots[slot].member = member;
     trace_name_track(JOB_TRACK_SLOTS + slot, member->name);
+    job->slots_changed = true;
     if (job->slots[slot].upload && job->slots[slot].upload->header.incarnation != member->incarnation)
         job_upload_cancel(job, slot);
     member->job = job;
@@ -411,6 +419,7 @@ enum status job_ready(struct job *job, struct member *member, const cohort_v1_Da
     member->data = *data;
     member->has_data = true;
     member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    job->slots_changed = true;
     job_event_learner(job, member, "");
     if (!job->preparing) {
         job->preparing = true;
@@ -460,6 +469,7 @@ void job_free_slot(struct job *job, uint32_t slot)
     job->n_free += *job->slots[slot].name != '\0';
     *job->slots[slot].name = '\0';
     job->slots[slot].member = NULL;
+    job->slots_changed = true;
     round_learner_left(job->round, slot, clock_monotonic_ms());
     job_evaluation_without(job, slot);
     job_peers_lost(job, slot);
@@ -541,8 +551,18 @@ enum status job_version(const struct job *job, uint32_t round, struct version **
     return STATUS_OK;
 }
 
-char *job_model_path(const struct job *job, uint32_t round)
+static char *path_of(const struct job *job, uint32_t round, const char *ending)
 {
     const char *folder = job->coordinator->options->state_folder;
-    return folder ? memory_format("%s/%s/round-%06u.safetensors", folder, job->id, round) : NULL;
+    return folder ? memory_format("%s/%s/round-%06u.%s", folder, job->id, round, ending) : NULL;
+}
+
+char *job_model_path(const struct job *job, uint32_t round)
+{
+    return path_of(job, round, "safetensors");
+}
+
+char *job_state_path(const struct job *job, uint32_t round)
+{
+    return path_of(job, round, "state");
 }

@@ -12,6 +12,7 @@
 #include "coordinator/round.h"
 #include "coordinator/version.h"
 #include "experiment/experiment.h"
+#include "store/record.h"
 
 // What a slot's learner told with its summary of the round under way.
 struct slot_report {
@@ -78,6 +79,14 @@ struct job {
     bool enrolled;            // the first full set of learners has been chosen
     struct events *events;
     char message[512]; // why it ended as it did
+    char stalled[256]; // what the disk refuses just now; empty: nothing
+
+    // What is in the journal (job_journal.c).
+    bool recorded;        // there is a record
+    struct record record; // the last one
+    bool slots_changed;   // since they were written
+    bool restored;        // read from it at the process's start
+    bool unreadable;      // what it says cannot be gone on from: it is left as it is
     int64_t wake_at_ms;
 
     // Made once the first learner tells its data's shape.
@@ -213,6 +222,32 @@ bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v
 void job_start_prepare(struct job *job);
 void job_start_commit(struct job *job);
 
+// ---- what outlives the process (job_journal.c); without a state folder, nothing --------------------------
+
+// A new experiment. Under the lock, like the three below.
+enum status job_journal_admit(struct job *job, struct error *error);
+void job_journal_state(struct job *job); // that it ended, or is paused; a failure is logged
+void job_journal_slots(struct job *job); // if they changed; a failure is logged, and it is tried again later
+// The initial model, before the first round. Without the lock.
+enum status job_journal_begin(struct job *job, struct version *first, struct error *error);
+// The model that is `committing`, of that hash, then its round's record. Without the lock. When the disk
+// refuses, it is tried again until it takes it, or the experiment or the process ends.
+enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t sha256[SHA256_BYTES],
+                               struct error *error);
+
+// ---- after a restart (job_restore.c) --------------------------------------------------------------------
+
+// All experiments of the journal, those that are not over to be gone on with.
+enum status job_restore_all(struct coordinator *coordinator, struct error *error);
+// The values of the last record's round into `ret`, checked against it. Without the lock.
+enum status job_restore_values(const struct job *job, struct version *ret, struct error *error);
+// The slot that is kept for the member since before the restart, if any, becomes its claim.
+void job_restore_claim(struct coordinator *coordinator, struct member *member);
+// Lines of what the next process has to know beside the record, as job_restore.c reads them.
+void job_write_notes(const struct job *job, struct bytes *ret);
+// The file of what an algorithm keeps beside the model; as job_model_path.
+char *job_state_path(const struct job *job, uint32_t round);
+
 // ---- evaluation (job_evaluation.c) ----------------------------------------------------------------------
 
 void job_start_evaluate(struct job *job);
@@ -221,6 +256,14 @@ void job_evaluated(struct job *job, struct member *member, const cohort_v1_Evalu
 // The slot's learner is gone, or another: its answer is not waited for.
 void job_evaluation_without(struct job *job, uint32_t slot);
 
+// The last committed round's event, and on.
+void job_announce_round(struct job *job);
+// Of the summaries that the round was committed with; NAN: not told.
+struct round_means {
+    double train_loss, train_accuracy, parameter_distance;
+};
+struct round_means job_round_means(const struct job *job);
+void job_set_means(struct job *job, const struct round_means *means); // the job's metrics are these
 // After a round's commit, with the new version in place: metrics, the event, and on.
 void job_conclude_round(struct job *job, double parameter_distance);
 

@@ -34,19 +34,21 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
     snprintf(ret->id, sizeof ret->id, "%s", job->id);
     snprintf(ret->name, sizeof ret->name, "%s", job->experiment.options.name);
     ret->state = job_state(job);
-    ret->round = job->current ? job->current->round : 0;
+    ret->round = job->current ? job->current->round : job->record.round;
     ret->rounds = (uint32_t)job->experiment.options.collaboration.rounds;
     ret->learners = job->n_slots;
     ret->learners_ready = round_n_ready(job->round);
     ret->model_parameters = job->current ? job->current->n_model : 0;
     if (job->current)
         sha256_hex(job->current->sha256, ret->model_sha256);
+    else if (job->recorded)
+        sha256_hex(job->record.model, ret->model_sha256);
     ret->bytes_up = job->bytes_up;
     ret->bytes_down = job->bytes_down;
     ret->summaries_rejected = job->n_rejected;
     ret->metrics_count = job->n_metrics;
     memcpy(ret->metrics, job->metrics, job->n_metrics * sizeof job->metrics[0]);
-    snprintf(ret->message, sizeof ret->message, "%s", job->message);
+    snprintf(ret->message, sizeof ret->message, "%s", *job->message ? job->message : job->stalled);
     text_clean(ret->message);
     ret->created_unix_ms = job->created_unix_ms;
     ret->coordinator_peak_rss_bytes = memory_peak_rss();
@@ -160,7 +162,10 @@ static void explain_next(const struct job *job, cohort_v1_ExplainExperimentRespo
         explain_collecting(job, next, n);
         break;
     case ROUND_COMMITTING:
-        snprintf(next, n, "round %u is reduced and stored", number);
+        if (*job->stalled)
+            snprintf(next, n, "round %u is stored as soon as the disk takes it: %s", number, job->stalled);
+        else
+            snprintf(next, n, "round %u is reduced and stored", number);
         break;
     case ROUND_EVALUATING:
         snprintf(next, n, "round %u's model is evaluated, then %s", number,

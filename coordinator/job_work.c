@@ -1,7 +1,6 @@
 // What an experiment does in the pool, outside of the lock: make the model, commit a round.
 #include "algorithm/commit.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/trace.h"
@@ -13,7 +12,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define JOB_OF(work, member) ((struct job *)(void *)((char *)(work)-offsetof(struct job, member)))
 
@@ -153,15 +151,6 @@ static enum status check_size(const struct job *job, const struct algorithm_plan
         (unsigned long long)(bytes > sent ? bytes : sent), (unsigned long long)most);
 }
 
-static enum status make_folder(const struct job *job, struct error *error)
-{
-    cleanup_free char *path = job_model_path(job, 0);
-    if (!path)
-        return STATUS_OK;
-    *strrchr(path, '/') = '\0';
-    return file_make_folder(path, error);
-}
-
 // Stale summaries lie around models that are gone.
 static enum status check_coding(const struct job *job, const struct algorithm_plan *plan, struct error *error)
 {
@@ -177,7 +166,7 @@ static enum status check_coding(const struct job *job, const struct algorithm_pl
         collaboration->algorithm.kind->name);
 }
 
-static enum status prepare(const struct job *job, struct prepared *ret, struct error *error)
+static enum status prepare(struct job *job, struct prepared *ret, struct error *error)
 {
     struct shape shape = shape_of(&job->data);
     TRY(experiment_model(&job->experiment, &shape, (size_t)job->data.n_outputs,
@@ -189,13 +178,14 @@ static enum status prepare(const struct job *job, struct prepared *ret, struct e
         TRY(check_size(job, &ret->plan, error));
     TRY(check_coding(job, &ret->plan, error));
     TRY(first_values(job, ret, error));
-    TRY(make_folder(job, error));
     const struct reduction_room room = {.memory_bytes = (size_t)job->coordinator->options->buffer_bytes,
                                         .folder = job->coordinator->options->state_folder};
     TRY(ingest_new(&ret->ingest, &job->experiment.options.collaboration.reducer,
                    job_between_peers(job) ? 0 : plan_summary_values(&ret->plan), &room, error));
     ingest_set_max_norm(ret->ingest, job->experiment.options.collaboration.max_norm);
-    return load_test(job, ret, error);
+    TRY(load_test(job, ret, error));
+    return job->recorded ? job_restore_values(job, ret->first, error)
+                         : job_journal_begin(job, ret->first, error);
 }
 
 static void install_prepared(struct job *job, const struct prepared *prepared)
@@ -207,7 +197,13 @@ static void install_prepared(struct job *job, const struct prepared *prepared)
     job->ingest = prepared->ingest;
     job->test = prepared->test;
     job->test.part = (struct part){.dataset = &job->test.dataset, .n_samples = job->test.dataset.n_samples};
-    round_prepared(job->round, clock_monotonic_ms());
+    if (job->current->round == 0) {
+        round_prepared(job->round, clock_monotonic_ms());
+        return;
+    }
+    job->round_started_ns = clock_monotonic_ns();
+    round_restore_commit(job->round, job->current->round);
+    job_announce_round(job);
 }
 
 static void run_prepare(struct pool_job *pool_job)
@@ -222,6 +218,7 @@ static void run_prepare(struct pool_job *pool_job)
         prepared = (struct prepared){0};
     } else if (status != STATUS_OK && !job_is_over(job)) {
         snprintf(job->message, sizeof job->message, "%.500s", error.message);
+        job->unreadable = job->restored;
         round_fail(job->round, clock_monotonic_ms());
     }
     pthread_mutex_unlock(&job->coordinator->lock);
@@ -261,23 +258,6 @@ static enum status reduce(struct job *job, uint32_t number, struct error *error)
     return commit_close(&commit, error);
 }
 
-static enum status store(const struct job *job, uint32_t number, struct error *error)
-{
-    cleanup_free char *path = job_model_path(job, number);
-    if (!path)
-        return STATUS_OK;
-    int64_t begun_ns = trace_begin();
-    TRY(safetensors_write(path, &job->layout, job->committing->values, true, NULL, error));
-    trace_end("store", begun_ns, JOB_TRACK_ROUNDS, number);
-    int64_t keep = job->coordinator->options->keep_models;
-    if (keep && number > (uint64_t)keep) {
-        cleanup_free char *old = job_model_path(job, number - (uint32_t)keep);
-        if (old)
-            unlink(old);
-    }
-    return STATUS_OK;
-}
-
 // Whether the next model takes the present one's place in memory.
 static enum status choose_place(struct job *job, struct error *error)
 {
@@ -307,9 +287,8 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
     return STATUS_OK;
 }
 
-// The summaries' metrics weighted by samples, summed in the order of slots so that the last bit does not
-// depend on who came first.
-static void gather_metrics(struct job *job)
+// Weighted by samples, summed in the order of slots so that the last bit does not depend on who came first.
+struct round_means job_round_means(const struct job *job)
 {
     double loss = 0, accuracy = 0, squares = 0, weight = 0;
     for (uint32_t slot = 0; slot < job->n_slots; slot++) {
@@ -321,10 +300,17 @@ static void gather_metrics(struct job *job)
         squares += (double)report->weight * report->parameter_distance * report->parameter_distance;
         weight += (double)report->weight;
     }
+    return (struct round_means){.train_loss = loss / weight,
+                                .train_accuracy = accuracy / weight,
+                                .parameter_distance = sqrt(squares / weight)};
+}
+
+void job_set_means(struct job *job, const struct round_means *means)
+{
     job->n_metrics = 0;
-    job_set_metric(job, "train_loss", loss / weight);
-    job_set_metric(job, "train_accuracy", accuracy / weight);
-    job_set_metric(job, metric_words[METRIC_PARAMETER_DISTANCE], sqrt(squares / weight));
+    job_set_metric(job, "train_loss", means->train_loss);
+    job_set_metric(job, "train_accuracy", means->train_accuracy);
+    job_set_metric(job, metric_words[METRIC_PARAMETER_DISTANCE], means->parameter_distance);
 }
 
 static void event_committed(struct job *job)
@@ -341,16 +327,22 @@ static void event_committed(struct job *job)
     events_add(job->events, &event);
 }
 
-void job_conclude_round(struct job *job, double parameter_distance)
+void job_announce_round(struct job *job)
 {
-    gather_metrics(job);
-    job_set_metric(job, "parameter_distance", parameter_distance);
     event_committed(job);
     trace_end("round", job->round_started_ns, JOB_TRACK_ROUNDS, round_number(job->round));
     if (job->evaluating_round)
         job->committed_waits = true; // one evaluation at a time: the curve has every round, memory is bounded
     else
         round_committed(job->round, true, clock_monotonic_ms());
+}
+
+void job_conclude_round(struct job *job, double parameter_distance)
+{
+    const struct round_means means = job_round_means(job);
+    job_set_means(job, &means);
+    job_set_metric(job, "parameter_distance", parameter_distance);
+    job_announce_round(job);
 }
 
 static void take_next(struct job *job, const uint8_t sha256[SHA256_BYTES])
@@ -404,7 +396,7 @@ static void run_commit(struct pool_job *pool_job)
     uint8_t sha256[SHA256_BYTES];
     uint32_t number = round_number(job->round); // stands while it is committing
     bool made = make_next(job, number, sha256, &error) == STATUS_OK;
-    bool stored = made && store(job, number, &error) == STATUS_OK;
+    bool stored = made && job_journal_commit(job, number, sha256, &error) == STATUS_OK;
     pthread_mutex_lock(&job->coordinator->lock);
     end_commit(job, made, stored, sha256, &error);
     pthread_mutex_unlock(&job->coordinator->lock);

@@ -106,8 +106,10 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
     struct member *member = member_find(coordinator, join->learner);
     TRY(check_join(join, member, ret_reason, error));
     *ret_reason = cohort_v1_Reason_REASON_UNSPECIFIED;
-    if (!member)
+    if (!member) {
         TRY(add(coordinator, join->learner, &member, error));
+        job_restore_claim(coordinator, member);
+    }
     if (member->call) {
         struct rpc_call *old = member->call;
         member_dismiss(member, "", cohort_v1_Reason_REASON_SUPERSEDED,

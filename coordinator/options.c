@@ -6,7 +6,8 @@ static const struct field state_fields[] = {
     {.name = "folder",
      .type = FIELD_TEXT,
      ROW(state_folder),
-     .help = "where committed models are kept; absent: in memory, the last one alone"},
+     .help = "where the journal and committed models are kept, from which the coordinator goes on after a "
+             "restart; absent: in memory, the last model alone"},
     {.name = "keep_models",
      .type = FIELD_INT,
      ROW(keep_models),
@@ -14,6 +15,11 @@ static const struct field state_fields[] = {
      .min = 0,
      .max = 1e9,
      .help = "models of an experiment that stay in the folder; 0: all"},
+    {.name = "sync",
+     .type = FIELD_BOOL,
+     ROW(sync),
+     .fallback = "true",
+     .help = "a round counts once it is on disk; false is faster and survives the process, not the machine"},
     {0},
 };
 

@@ -6,8 +6,9 @@
 struct coordinator_options {
     struct text_list listen; // addresses
     const char *relay_of; // a coordinator, or another relay: this process only relays; NULL: it coordinates
-    const char *state_folder; // where committed models are kept; NULL: memory alone
+    const char *state_folder; // journal and models, from which the process goes on; NULL: memory alone
     int64_t keep_models;      // of an experiment, in the state folder; 0: all
+    bool sync;                // what is kept there is on disk before anyone is told
     bool read_data;    // experiments may name files that the coordinator reads (test data, initial weights)
     bool window_probe; // receive windows grow with the probed bandwidth
     int64_t lease_ms;  // silence for longer means that a learner is lost

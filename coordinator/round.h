@@ -143,6 +143,13 @@ struct round *round_new(const struct round_options *options, const struct round_
                         void *user);
 struct round *round_free(struct round *round);
 
+// After a restart (round_restore.c), before any event. A member, whose learner has not come back yet; then
+// the first round does not wait for others.
+void round_restore_slot(struct round *round, uint32_t slot, uint64_t weight);
+// Instead of round_prepared: round `number`, from 1, is being committed; to be answered with round_committed.
+void round_restore_commit(struct round *round, uint32_t number);
+void round_restore_outcome(struct round *round, enum round_outcome outcome, uint32_t number); // it is over
+
 // Events. `now_ms` never goes back.
 void round_prepared(struct round *round, int64_t now_ms); // the model is there, and evaluation data if any
 void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, int64_t now_ms);

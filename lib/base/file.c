@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/fault.h"
 #include "base/memory.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -23,19 +24,28 @@ enum status file_write_all(int fd, const void *data, size_t n, const char *path,
 }
 
 // A rename is durable once the folder that holds the name is.
-static void sync_folder_of(const char *path)
+static enum status sync_folder_of(const char *path, struct error *error)
 {
     cleanup_free char *folder = memory_copy_text(path);
     if (!folder)
-        return;
+        return error_no_memory(error, strlen(path));
     char *slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = '\0';
     int fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return;
-    fsync(fd);
+        return error_errno(error, errno, "cannot sync the folder of", path);
+    int failed = fsync(fd) ? errno : 0;
     close(fd);
+    return failed && failed != EINVAL ? error_errno(error, failed, "cannot sync the folder of", path)
+                                      : STATUS_OK;
+}
+
+// A step that makes the file durable, which a test may have fail.
+static enum status step(bool durable, const char *path, struct error *error)
+{
+    int number = durable ? fault_step() : 0;
+    return number ? error_errno(error, number, "cannot write", path) : STATUS_OK;
 }
 
 enum status file_write_by(const char *path, enum status (*fill)(int fd, void *context, struct error *error),
@@ -47,17 +57,23 @@ enum status file_write_by(const char *path, enum status (*fill)(int fd, void *co
     int fd = open(aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0)
         return error_errno(error, errno, "cannot write", path);
-    enum status status = fill(fd, context, error);
+    enum status status = step(durable, path, error);
+    if (status == STATUS_OK)
+        status = fill(fd, context, error);
+    if (status == STATUS_OK)
+        status = step(durable, path, error);
     if (status == STATUS_OK && durable && fsync(fd))
         status = error_errno(error, errno, "cannot sync", path);
     if (close(fd) && status == STATUS_OK)
         status = error_errno(error, errno, "cannot write", path);
+    if (status == STATUS_OK)
+        status = step(durable, path, error);
     if (status == STATUS_OK && rename(aside, path))
         status = error_errno(error, errno, "cannot write", path);
     if (status != STATUS_OK)
         unlink(aside);
     else if (durable)
-        sync_folder_of(path);
+        status = sync_folder_of(path, error);
     return status;
 }
 
