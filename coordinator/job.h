@@ -239,8 +239,9 @@ enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t s
 
 // All experiments of the journal, those that are not over to be gone on with.
 enum status job_restore_all(struct coordinator *coordinator, struct error *error);
-// The values of the last record's round into `ret`, checked against it. Without the lock.
-enum status job_restore_values(const struct job *job, struct version *ret, struct error *error);
+// The values of the last record's round into `ret`, of that layout, checked against it. Without the lock.
+enum status job_restore_values(const struct job *job, const struct layout *layout, struct version *ret,
+                               struct error *error);
 // The slot that is kept for the member since before the restart, if any, becomes its claim.
 void job_restore_claim(struct coordinator *coordinator, struct member *member);
 // Lines of what the next process has to know beside the record, as job_restore.c reads them.

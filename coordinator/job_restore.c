@@ -58,7 +58,8 @@ static enum status read_state(const struct job *job, struct version *ret, struct
     return same ? STATUS_OK : differs(path, error);
 }
 
-enum status job_restore_values(const struct job *job, struct version *ret, struct error *error)
+enum status job_restore_values(const struct job *job, const struct layout *layout, struct version *ret,
+                               struct error *error)
 {
     if (job->record.round == 0)
         return memcmp(ret->sha256, job->record.model, SHA256_BYTES) == 0
@@ -71,7 +72,7 @@ enum status job_restore_values(const struct job *job, struct version *ret, struc
     cleanup_free char *path = job_model_path(job, job->record.round);
     if (!path)
         return error_no_memory(error, sizeof job->id);
-    TRY(safetensors_load(path, &job->layout, ret->values, error));
+    TRY(safetensors_load(path, layout, ret->values, error));
     TRY(version_hash(ret, ret->sha256, error));
     if (memcmp(ret->sha256, job->record.model, SHA256_BYTES) != 0)
         return differs(path, error);

@@ -184,7 +184,7 @@ static enum status prepare(struct job *job, struct prepared *ret, struct error *
                    job_between_peers(job) ? 0 : plan_summary_values(&ret->plan), &room, error));
     ingest_set_max_norm(ret->ingest, job->experiment.options.collaboration.max_norm);
     TRY(load_test(job, ret, error));
-    return job->recorded ? job_restore_values(job, ret->first, error)
+    return job->recorded ? job_restore_values(job, &ret->layout, ret->first, error)
                          : job_journal_begin(job, ret->first, error);
 }
 

@@ -79,7 +79,7 @@ static enum status load(struct learner *learner, struct error *error)
     enum status status = study_bind(study, &samples->dataset.sample, samples->dataset.n_outputs,
                                     samples->dataset.target_type, learner->index, &learner->variant, error);
     pthread_mutex_unlock(&host->lock);
-    return status;
+    return status == STATUS_OK ? learner_restore_state(learner, error) : status;
 }
 
 static void run_load(struct pool_job *job)

@@ -152,6 +152,11 @@ void learner_withdraw(struct learner *learner);
 void learner_free_vectors(struct learner *learner);
 void learner_lend_vectors(struct learner *learner); // its summary is safe: in a crowd, others take the room
 
+// state.c, in the pool. What the next round needs, once it is on disk; given up when `is_void`.
+void learner_keep_state(const struct learner *learner, bool (*is_void)(void *user), void *user);
+// What was kept of the study that the learner has just loaded, if anything. DATA_LOSS when it is damaged.
+enum status learner_restore_state(struct learner *learner, struct error *error);
+
 // Whether one vector is fetched, trained and sent.
 bool learner_is_in_place(const struct learner *learner); // coding.c
 // Makes the bytes of the summary of `round`. Without the lock.

@@ -2,6 +2,16 @@
 
 #define ROW(member) .offset = offsetof(struct learner_options, member)
 
+static const struct field state_fields[] = {
+    {.name = "folder",
+     .type = FIELD_TEXT,
+     ROW(state_folder),
+     .help =
+         "where what the learner keeps from round to round (control variates, a personal model, what a codec "
+         "has lost) is kept, so that it goes on the same after it was killed; absent: in memory alone"},
+    {0},
+};
+
 const struct field learner_fields[] = {
     {.name = "name",
      .type = FIELD_TEXT,
@@ -42,6 +52,11 @@ const struct field learner_fields[] = {
      .optional = true,
      .given_offset = offsetof(struct learner_options, has_data),
      .help = "this learner's own data, all of it (test and partition are not used)"},
+    {.name = "state",
+     .type = FIELD_SECTION,
+     .offset = 0,
+     .fields = state_fields,
+     .help = "what outlives the process"},
     {.name = "use_experiment_data",
      .type = FIELD_BOOL,
      ROW(use_experiment_data),

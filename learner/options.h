@@ -18,6 +18,7 @@ struct learner_options {
     int64_t threads;          // that train; 0: one a core
     int64_t retry_most_ms;    // longest pause before trying to connect again
     const char *trace;        // a file; NULL: none
+    const char *state_folder; // what outlives the process; NULL: nothing
     struct log_options log;
 };
 

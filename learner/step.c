@@ -161,6 +161,8 @@ static void run_train(struct pool_job *job)
         status = peer_round_fill(learner, &error);
     if (status == STATUS_OK)
         status = train(learner, &assignment, &watch, &error);
+    if (status == STATUS_OK)
+        learner_keep_state(learner, is_void, &watch);
     pthread_mutex_lock(&host->lock);
     trained(learner, status, &error, !is_void(&watch));
     pthread_mutex_unlock(&host->lock);
