@@ -1,7 +1,6 @@
 #include "coordinator/events.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include <pb_decode.h>
 #include <pb_encode.h>
 #include <string.h>
 
@@ -137,15 +136,6 @@ static enum status send_lost(struct watcher *watcher)
     return rpc_call_send(watcher->call, cohort_v1_WatchExperimentResponse_fields, &lost, NULL);
 }
 
-static enum status send_stored(struct watcher *watcher)
-{
-    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
-    pb_istream_t stream = pb_istream_from_buffer(watcher->at->bytes, watcher->at->n);
-    if (!pb_decode(&stream, cohort_v1_WatchExperimentResponse_fields, &event))
-        return STATUS_INTERNAL;
-    return rpc_call_send(watcher->call, cohort_v1_WatchExperimentResponse_fields, &event, NULL);
-}
-
 void watcher_pump(struct watcher *watcher)
 {
     while (watcher->at) {
@@ -155,7 +145,8 @@ void watcher_pump(struct watcher *watcher)
                 return;
             watcher->cursor = watcher->at->cursor;
         }
-        watcher->blocked = send_stored(watcher) != STATUS_OK;
+        watcher->blocked =
+            rpc_call_send_encoded(watcher->call, watcher->at->bytes, watcher->at->n, NULL) != STATUS_OK;
         if (watcher->blocked)
             return; // `writable` comes
         watcher->cursor++;

@@ -23,7 +23,13 @@ static void resume(struct learner *learner)
     learner_go_on(learner);
 }
 
-enum { CHECK_MS = 500, LEASE_HEARTBEATS = 3, PATIENCE_LEASES = 2, DOOR_PATIENCE_MS = 120000 };
+enum {
+    CHECK_MS = 500,
+    LEASE_HEARTBEATS = 3,
+    PATIENCE_LEASES = 2,
+    DOOR_PATIENCE_MS = 120000,
+    PEAK_RSS_MS = 20
+};
 
 // How long an exchange with others may stand still: the coordinator is to see first who is lost.
 static int64_t patience_ms(const struct learner *learner)
@@ -98,6 +104,16 @@ static void init_learner(struct host *host, size_t i)
     learner->incarnation = (uint64_t)clock_unix_ms();
     learner->connect_at_ms = INT64_MAX;
     name_learner(host->options, i, learner->name);
+}
+
+uint64_t host_peak_rss(struct host *host)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - host->peak_rss_ms >= PEAK_RSS_MS) {
+        host->peak_rss_bytes = memory_peak_rss();
+        host->peak_rss_ms = now_ms;
+    }
+    return host->peak_rss_bytes;
 }
 
 void learner_trace(const struct learner *learner, const char *phase, int64_t begun_ns, uint32_t round)

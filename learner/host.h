@@ -117,6 +117,8 @@ struct host {
     struct peer_channel *peer_channels;
     char address[256]; // where other learners reach this process; empty: nowhere
     size_t n_learners, n_stopped;
+    uint64_t peak_rss_bytes; // as read at peak_rss_ms
+    int64_t peak_rss_ms;
     struct learner *learners; // [n_learners]
     size_t n_submitting;      // at most SUBMISSIONS_MAX; the others wait, in their order
     struct learner *first_to_submit, **last_to_submit;
@@ -133,6 +135,8 @@ enum status host_start(struct host *host, struct error *error);
 // Says good-bye for all learners and lets work under way end. The server must have been freed.
 struct host *host_free(struct host *host);
 void host_wake_timer(struct host *host);
+uint64_t host_peak_rss(
+    struct host *host); // as of some ms ago at most: asking the system takes as long as a small round
 struct rpc_service learner_service(struct host *host);
 
 // ---- under the lock -------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ void learner_fill_header(const struct learner *learner, cohort_v1_SummaryHeader 
     ret->weight = learner->result.weight;
     ret->train_seconds = learner->result.train_seconds;
     ret->fetch_seconds = learner->result.fetch_seconds;
-    ret->peak_rss_bytes = memory_peak_rss();
+    ret->peak_rss_bytes = host_peak_rss(learner->host);
     add_metric(ret, "train_loss", learner->result.train_loss);
     add_metric(ret, "train_accuracy", learner->result.train_accuracy);
     add_metric(ret, metric_words[METRIC_PARAMETER_DISTANCE], learner->result.parameter_distance);

@@ -48,6 +48,14 @@ enum status rpc_call_send(struct rpc_call *call, const pb_msgdesc_t *fields, con
     return enqueue(call, buffer, false, false, error);
 }
 
+enum status rpc_call_send_encoded(struct rpc_call *call, const void *bytes, size_t n, struct error *error)
+{
+    grpc_slice slice = grpc_slice_from_copied_buffer(bytes, n);
+    grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
+    grpc_slice_unref(slice);
+    return enqueue(call, buffer, false, false, error);
+}
+
 enum status call_send_last(struct rpc_call *call, const pb_msgdesc_t *fields, const void *message,
                            struct error *error)
 {

@@ -60,6 +60,9 @@ void rpc_call_receive(struct rpc_call *call);
 enum status rpc_call_send(struct rpc_call *call, const pb_msgdesc_t *fields, const void *message,
                           struct error *error);
 
+// The same for a message that was encoded before: bytes [n], copied.
+enum status rpc_call_send_encoded(struct rpc_call *call, const void *bytes, size_t n, struct error *error);
+
 // Queues one chunk (lib/rpc/chunks.c: field 2 `offset`, field 15 `data`) whose bytes stay where they are:
 // they must not change until `release(user)` is called, exactly once, from any thread, also when this returns
 // an error. At most one chunk is queued at a time: send the next from `writable`.
