@@ -36,6 +36,7 @@ struct session {
     struct rpc_runtime *runtime;
     struct rpc_channel *channel;
     struct run *run;
+    struct run_chain *chain;
     struct progress *progress;
     char experiment_id[64];
     bool cancelled;
@@ -161,6 +162,7 @@ static enum status follow(struct session *session, struct error *error)
                                                     session->experiment.options.data.has_test ||
                                                     session->experiment.options.evaluation.holdout > 0,
                                                 .run = session->run,
+                                                .chain = session->chain,
                                                 .progress = session->progress};
     TRY(run_records_new(&records, &options, error));
     enum status status = follow_records(session, records, error);
@@ -267,6 +269,7 @@ static enum status write_results(struct session *session, const cohort_v1_Experi
         .version = COHORT_VERSION,
         .summaries_rejected = experiment->summaries_rejected,
     };
+    TRY(run_chain_write(session->chain, session->folder, error));
     TRY(run_finish(session->run, &summary, session->yaml.data, session->shapes.data, error));
     progress_finish(session->progress, &summary, session->folder);
     return STATUS_OK;
@@ -304,6 +307,7 @@ static enum status run_experiment(struct session *session, struct error *error)
                   session->n_processes);
     TRY(start_processes(session, error));
     TRY(steer_create(session->channel, session->yaml.data, session->experiment_id, error));
+    TRY(run_chain_new(&session->chain, session->yaml.data, error));
     TRY(follow(session, error));
     return finish(session, error);
 }
@@ -322,6 +326,7 @@ static enum status session_release(struct session *session, enum status status, 
     }
     progress_free(session->progress);
     run_free(session->run);
+    run_chain_free(session->chain);
     bytes_release(&session->yaml);
     bytes_release(&session->shapes);
     experiment_release(&session->experiment);
@@ -389,8 +394,7 @@ const struct command command_run = {
         "cohort run FILE [--out DIR] [--processes N] [--seed N] [--set KEY.PATH=VALUE]... [--trace FILE] "
         "[--quiet]",
     .help = "Trains an experiment's model with a coordinator and learners as processes on this machine",
-    .details =
-        "The folder holds experiment.yaml (resolved), metrics.jsonl, summary.json, model.safetensors,\n"
-        "report.html and logs/.\n",
+    .details = "The folder holds experiment.yaml (resolved), metrics.jsonl, records.jsonl, summary.json,\n"
+               "model.safetensors, report.html and logs/.\n",
     .run = run,
 };

@@ -113,6 +113,7 @@ static void learner_changed(struct run_records *records, const cohort_v1_Learner
 enum status run_records_event(void *user, const cohort_v1_WatchExperimentResponse *event, struct error *error)
 {
     struct run_records *records = user;
+    TRY(run_chain_event(records->options.chain, event, error));
     switch (event->which_event) {
     case cohort_v1_WatchExperimentResponse_round_started_tag:
         records->n_selected = event->event.round_started.selected;

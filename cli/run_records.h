@@ -1,6 +1,7 @@
 // An experiment's events as `cohort run` records them: metrics, progress and, in the end, the report.
 #pragma once
 
+#include "cli/run_chain.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "report/progress.h"
 #include "report/run.h"
@@ -9,8 +10,9 @@ struct run_records;
 
 struct run_records_options {
     uint32_t n_learners;
-    bool evaluated;  // every round is evaluated: its line waits for that
-    struct run *run; // takes the records
+    bool evaluated;          // every round is evaluated: its line waits for that
+    struct run *run;         // takes the records
+    struct run_chain *chain; // and this one those that are verified
     struct progress *progress;
 };
 

@@ -1,0 +1,196 @@
+// cohort verify: whether a run's folder is what the run left, and comes out the same again.
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/command.h"
+#include "store/record.h"
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { RECORDS_BYTES_MAX = 1 << 30, MODEL_BYTES = 1 << 20 };
+
+struct chain {
+    struct bytes text;
+    uint32_t n; // records
+    struct record first, last;
+};
+
+static enum status read_file(const char *folder, const char *name, size_t limit, struct bytes *ret,
+                             struct error *error)
+{
+    cleanup_free char *path = file_join(folder, name);
+    return path ? bytes_read_file(ret, path, limit, error) : error_no_memory(error, strlen(folder));
+}
+
+// Every line a record, each following the one before.
+static enum status read_chain(const char *folder, struct chain *ret, struct error *error)
+{
+    TRY(read_file(folder, "records.jsonl", RECORDS_BYTES_MAX, &ret->text, error));
+    for (const char *line = ret->text.data, *all = line + ret->text.n; line < all;) {
+        const char *end = memchr(line, '\n', (size_t)(all - line));
+        struct record record;
+        if (!end)
+            return error_set(error, STATUS_DATA_LOSS, "the record of round %u is cut short", ret->n);
+        if (record_parse(line, (size_t)(end - line), &record, error) != STATUS_OK)
+            return error_prefix(error, "round %u", ret->n);
+        if (record_follows(&record, ret->n ? &ret->last : NULL, error) != STATUS_OK)
+            return error_prefix(error, "round %u", ret->n);
+        if (ret->n++ == 0)
+            ret->first = record;
+        ret->last = record;
+        line = end + 1;
+    }
+    return ret->n ? STATUS_OK : error_set(error, STATUS_DATA_LOSS, "records.jsonl in '%s' is empty", folder);
+}
+
+static enum status hash_file(const char *path, uint8_t ret[SHA256_BYTES], struct error *error)
+{
+    FILE *file = fopen(path, "rbe");
+    struct sha256 *hash = sha256_new();
+    cleanup_free char *block = memory_alloc(MODEL_BYTES);
+    enum status status = STATUS_OK;
+    if (!file)
+        status = error_errno(error, errno, "cannot read", path);
+    else if (!hash || !block)
+        status = error_no_memory(error, MODEL_BYTES);
+    while (status == STATUS_OK) {
+        size_t n = fread(block, 1, MODEL_BYTES, file);
+        sha256_add(hash, block, n);
+        if (n < MODEL_BYTES)
+            break;
+    }
+    if (status == STATUS_OK && ferror(file))
+        status = error_errno(error, errno, "cannot read", path);
+    if (status == STATUS_OK)
+        sha256_finish(hash, ret);
+    if (file)
+        fclose(file);
+    sha256_free(hash);
+    return status;
+}
+
+static enum status check_file(const char *folder, const char *name, const uint8_t expected[SHA256_BYTES],
+                              uint32_t round, struct error *error)
+{
+    uint8_t sha256[SHA256_BYTES];
+    cleanup_free char *path = file_join(folder, name);
+    if (!path)
+        return error_no_memory(error, strlen(folder));
+    TRY(hash_file(path, sha256, error));
+    if (memcmp(sha256, expected, SHA256_BYTES) == 0)
+        return STATUS_OK;
+    return error_set(error, STATUS_DATA_LOSS, "round %u: '%s' is not what its record says; it was changed",
+                     round, path);
+}
+
+static enum status check(const char *folder, struct chain *ret, struct error *error)
+{
+    static const uint8_t nothing[SHA256_BYTES];
+    TRY(read_chain(folder, ret, error));
+    TRY(check_file(folder, "experiment.yaml", ret->first.inputs, 0, error));
+    if (ret->last.round == 0 || memcmp(ret->last.model, nothing, SHA256_BYTES) == 0)
+        return STATUS_OK; // between peers that do not agree there is no model of everyone's
+    return check_file(folder, "model.safetensors", ret->last.model, ret->last.round, error);
+}
+
+// ---- once more ------------------------------------------------------------------------------------------
+
+static enum status run_again(const char *folder, const char *out, struct error *error)
+{
+    cleanup_free char *yaml = file_join(folder, "experiment.yaml");
+    char *const arguments[] = {(char *)"cohort",       (char *)"run",     yaml, (char *)"--out",
+                               (char *)(uintptr_t)out, (char *)"--quiet", NULL};
+    pid_t pid;
+    int result = 0;
+    if (!yaml)
+        return error_no_memory(error, strlen(folder));
+    int failed = posix_spawn(&pid, "/proc/self/exe", NULL, NULL, arguments, environ);
+    if (failed)
+        return error_errno(error, failed, "cannot start", "cohort run");
+    while (waitpid(pid, &result, 0) < 0 && errno == EINTR)
+        continue;
+    if (!WIFEXITED(result) || WEXITSTATUS(result) != 0)
+        return error_set(error, STATUS_ABORTED, "'%s' did not run again; what it said stands above", yaml);
+    return STATUS_OK;
+}
+
+static enum status compare(const struct chain *before, const struct chain *again, struct error *error)
+{
+    size_t n = before->text.n < again->text.n ? before->text.n : again->text.n, at = 0;
+    uint32_t round = 0;
+    while (at < n && before->text.data[at] == again->text.data[at])
+        round += before->text.data[at++] == '\n';
+    if (at == before->text.n && at == again->text.n)
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_DATA_LOSS,
+        "round %u came out another when the experiment was run again; see docs/reproducibility.md for "
+        "what must be the same (data, BLAS kernels, version)",
+        round);
+}
+
+static enum status replay(const char *folder, const struct chain *before, struct error *error)
+{
+    char out[] = "/tmp/cohort-verify-XXXXXX";
+    struct chain again = {0};
+    if (!mkdtemp(out))
+        return error_errno(error, errno, "cannot make the folder", out);
+    enum status status = run_again(folder, out, error);
+    if (status == STATUS_OK)
+        status = read_chain(out, &again, error);
+    if (status == STATUS_OK)
+        status = compare(before, &again, error);
+    bytes_release(&again.text);
+    file_remove_tree(out);
+    return status;
+}
+
+static enum status verify(const char *folder, bool replayed, struct error *error)
+{
+    struct chain chain = {0};
+    enum status status = check(folder, &chain, error);
+    if (status == STATUS_OK && replayed)
+        status = replay(folder, &chain, error);
+    if (status == STATUS_OK)
+        printf("%s: %u rounds, %s\n", folder, chain.last.round,
+               replayed ? "which come out the same again" : "as they were recorded");
+    bytes_release(&chain.text);
+    return status;
+}
+
+static enum status run(const struct command *command, int argc, char **argv, struct error *error)
+{
+    bool replayed = false;
+    const struct argument table[] = {
+        {"--replay", ARGUMENT_FLAG, &replayed, NULL, "run the experiment again and compare every round"},
+        {0},
+    };
+    if (arguments_want_help(argc, argv)) {
+        command_help(command, table);
+        return STATUS_OK;
+    }
+    struct texts words = {0};
+    enum status status = arguments_read(table, argc, argv, &words, 1, error);
+    if (status == STATUS_OK && words.n == 0)
+        status =
+            error_set(error, STATUS_INVALID_ARGUMENT, "a run's folder is needed; usage: %s", command->usage);
+    if (status == STATUS_OK)
+        status = verify(words.items[0], replayed, error);
+    memory_free(words.items);
+    return status;
+}
+
+const struct command command_verify = {
+    .name = "verify",
+    .usage = "cohort verify RUN [--replay]",
+    .help = "Checks that a run's records, model and experiment are as the run left them",
+    .details = "Names the round of whatever was changed. RUN is a folder that `cohort run` made.\n",
+    .run = run,
+};
