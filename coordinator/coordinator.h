@@ -55,6 +55,7 @@ struct coordinator {
     struct lease *leases; // streams that must make progress
     struct job *jobs, **jobs_end;
     size_t n_jobs;
+    size_t n_watchers;
     pthread_t timer;
     bool timing, ending;
 };

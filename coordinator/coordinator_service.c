@@ -155,6 +155,27 @@ struct watch {
     struct watcher *watcher;
 };
 
+// Under the coordinator's lock.
+static enum status open_watch(struct watch *watch, struct rpc_call *call,
+                              const cohort_v1_WatchExperimentRequest *request, struct error *error)
+{
+    struct coordinator *coordinator = watch->coordinator;
+    int64_t most = coordinator->options->max_watchers;
+    struct job *job = find(coordinator, request->experiment_id, error);
+    if (!job)
+        return error->status;
+    if (most && coordinator->n_watchers >= (size_t)most)
+        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                         "'%lld' streams watch already; close some, or raise limits.watchers",
+                         (long long)most);
+    watch->watcher = events_watch(job->events, call, request->cursor);
+    if (!watch->watcher)
+        return error_no_memory(error, sizeof *watch);
+    coordinator->n_watchers++;
+    watcher_pump(watch->watcher);
+    return STATUS_OK;
+}
+
 static void watch_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct watch *watch = user;
@@ -164,14 +185,7 @@ static void watch_message(struct rpc_call *call, struct rpc_message *message, vo
         return; // one request a call
     if (rpc_message_decode(message, cohort_v1_WatchExperimentRequest_fields, &request, &error) == STATUS_OK) {
         coordinator_lock(watch->coordinator);
-        struct job *job = find(watch->coordinator, request.experiment_id, &error);
-        if (job) {
-            watch->watcher = events_watch(job->events, call, request.cursor);
-            if (watch->watcher)
-                watcher_pump(watch->watcher);
-            else
-                error_no_memory(&error, sizeof *watch);
-        }
+        open_watch(watch, call, &request, &error);
         coordinator_unlock(watch->coordinator);
     }
     if (error.status != STATUS_OK)
@@ -191,6 +205,7 @@ static void watch_closed(struct rpc_call *call, enum status status, const char *
 {
     struct watch *watch = user;
     coordinator_lock(watch->coordinator);
+    watch->coordinator->n_watchers -= watch->watcher != NULL;
     watcher_free(watch->watcher);
     coordinator_unlock(watch->coordinator);
     memory_free(watch);

@@ -18,7 +18,25 @@ struct attendance {
     struct member *member; // after Join
     bool left;
     char farewell[256];
+    int64_t second_ms; // since when `n_messages` are counted
+    int64_t n_messages;
 };
+
+// Counts a message against limits.messages.
+static enum status count_message(struct attendance *attendance, struct error *error)
+{
+    int64_t most = attendance->coordinator->options->max_messages, now_ms = clock_monotonic_ms();
+    if (now_ms - attendance->second_ms >= 1000) {
+        attendance->second_ms = now_ms;
+        attendance->n_messages = 0;
+    }
+    if (!most || ++attendance->n_messages <= most)
+        return STATUS_OK;
+    return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                     "more than '%lld' messages in a second on the control stream; send fewer, or raise the "
+                     "coordinator's limits.messages",
+                     (long long)most);
+}
 
 static void welcome(struct coordinator *coordinator, struct member *member)
 {
@@ -113,7 +131,8 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
     struct attendance *attendance = user;
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     struct error error = ERROR_INIT;
-    if (rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error) != STATUS_OK) {
+    if (count_message(attendance, &error) != STATUS_OK ||
+        rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error) != STATUS_OK) {
         rpc_call_finish(call, error.status, error.message);
         return;
     }

@@ -57,7 +57,9 @@ static enum status make_relay(struct service *service, struct error *error)
 {
     TRY(relay_new(&service->relay, &service->options, service->runtime, error));
     const struct rpc_service services[] = {relay_service(service->relay)};
-    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    const struct rpc_server_options options = {.services = services,
+                                               .n_services = ARRAY_SIZE(services),
+                                               .max_streams = service->options.max_streams};
     log_info("relaying", LOG_S("to", service->options.relay_of));
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
@@ -67,7 +69,9 @@ static enum status make_coordinator(struct service *service, struct error *error
     TRY(coordinator_new(&service->coordinator, &service->options, error));
     const struct rpc_service services[] = {coordinator_service(service->coordinator),
                                            exchange_service(service->coordinator)};
-    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    const struct rpc_server_options options = {.services = services,
+                                               .n_services = ARRAY_SIZE(services),
+                                               .max_streams = service->options.max_streams};
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
 

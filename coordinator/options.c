@@ -54,6 +54,30 @@ static const struct field limit_fields[] = {
      .min = 4,
      .max = 1e15,
      .help = "parameters of a model; the coordinator holds up to five times as much memory"},
+    {.name = "messages",
+     .type = FIELD_INT,
+     ROW(max_messages),
+     .fallback = "10000",
+     .min = 0,
+     .max = 1e9,
+     .help = "messages a second that a learner may send on its control stream, which ends otherwise; 0: any "
+             "number"},
+    {.name = "watchers",
+     .type = FIELD_INT,
+     ROW(max_watchers),
+     .fallback = "1000",
+     .min = 0,
+     .max = 1e7,
+     .help = "streams that watch experiments at once; 0: any number"},
+    {.name = "streams",
+     .type = FIELD_INT,
+     ROW(max_streams),
+     .fallback = "32768",
+     .min = 1,
+     .max = 2147483647,
+     .help =
+         "calls under way at once on one connection; more of them wait at the caller. A process that hosts "
+         "learners has one call and sometimes two for each"},
     {0},
 };
 

@@ -17,6 +17,9 @@ struct coordinator_options {
     int64_t max_experiments;
     int64_t buffer_bytes; // summaries held back or gathered; beyond, they are folded at once or lie in a file
     int64_t max_model_bytes; // parameters
+    int64_t max_messages;    // of a learner on its control stream, a second; 0: any number
+    int64_t max_watchers;    // 0: any number
+    int64_t max_streams;     // of a connection at once; 0: any number
     int64_t threads;         // queue threads; 0: one a core, at most 4
     const char *trace;       // a file; NULL: none
     struct log_options log;

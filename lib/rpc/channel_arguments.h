@@ -13,6 +13,7 @@ enum {
     BACKOFF_FIRST_MS = 50, // gRPC takes 100 at least
     BACKOFF_MAX_MS = 2000,
     CONNECT_TIMEOUT_MS = 5000,
+    METADATA_BYTES_MAX = 16 << 10, // of a call: names, a token; more is RESOURCE_EXHAUSTED
     HANDSHAKE_TIMEOUT_MS = 10000, // whoever has connected and does not say hello is cut off; gRPC waits 120 s
 };
 

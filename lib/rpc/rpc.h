@@ -135,6 +135,7 @@ void rpc_call_fail(struct rpc_call *call, const struct error *error);
 struct rpc_server_options {
     const struct rpc_service *services; // n_services; health and reflection come by themselves
     size_t n_services;
+    int64_t max_streams; // of a connection at once, beyond which its callers wait; 0: any number
 };
 
 enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,

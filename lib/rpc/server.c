@@ -234,12 +234,14 @@ static void arrival_tag(struct rpc_tag *tag, bool ok)
 
 // ---- the beginning
 
-static grpc_server *make_grpc_server(struct rpc_runtime *runtime)
+static grpc_server *make_grpc_server(struct rpc_runtime *runtime, int64_t max_streams)
 {
     grpc_arg args[] = {
         CHANNEL_ARGUMENTS_SHARED(runtime),
         INTEGER_ARGUMENT(GRPC_ARG_ALLOW_REUSEPORT, 0), // or two servers share a port in silence
-        INTEGER_ARGUMENT(GRPC_ARG_MAX_CONCURRENT_STREAMS, INT_MAX),
+        INTEGER_ARGUMENT(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                         max_streams > 0 && max_streams < INT_MAX ? (int)max_streams : INT_MAX),
+        INTEGER_ARGUMENT(GRPC_ARG_MAX_METADATA_SIZE, METADATA_BYTES_MAX),
         INTEGER_ARGUMENT(GRPC_ARG_MAX_CONNECTION_IDLE_MS, INT_MAX),
         INTEGER_ARGUMENT(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS),
         // Clients may ping as often as they do: no too_many_pings.
@@ -294,7 +296,7 @@ enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
         server_release(server);
         return status;
     }
-    server->grpc = make_grpc_server(runtime);
+    server->grpc = make_grpc_server(runtime, options->max_streams);
     *ret = server;
     return STATUS_OK;
 }

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 
+import grpc
 from cohort_e2e import Attendance, main, message
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -198,6 +199,88 @@ def it_serves_others_while_some_calls_crawl(world):
         for connection in slow:
             assert call_ends(connection), "the call goes on"
         assert honest.served() < 10
+
+
+EXPERIMENT = """\
+name: waits
+model: {layers: [{dense: {units: 3}}], loss: cross_entropy}
+training: {optimizer: {kind: sgd, learning_rate: 0.1}, batch_size: 4}
+collaboration: {algorithm: fedavg, rounds: 1, learners: 2}
+"""
+
+
+def code_of(stream):
+    """How a stream of answers ends."""
+    try:
+        for _ in stream:
+            pass
+    except grpc.RpcError as error:
+        return error.code(), error.details()
+    return None, ""
+
+
+def it_ends_a_control_stream_that_chatters(world):
+    coordinator = world.coordinator("limits.messages=50")
+    honest, chatters = Attendance(world, coordinator, "honest"), Attendance(world, coordinator, "chatters")
+    honest.hear("welcome")
+    chatters.hear("welcome")
+    for _ in range(200):
+        chatters.say(heartbeat={})
+    code, words = code_of(chatters.answers)
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and "limits.messages" in words, (code, words)
+    honest.say(heartbeat={})
+    listed = world.stub(coordinator).ListLearners(message("ListLearnersRequest")).learners
+    assert "honest" in {one.name for one in listed}, listed
+    Attendance(world, coordinator, "chatters", incarnation=2).hear("welcome")
+
+
+def it_lets_only_so_many_watch(world):
+    coordinator = world.coordinator("limits.watchers=3")
+    users = world.stub(coordinator)
+    made = users.CreateExperiment(message("CreateExperimentRequest", yaml=EXPERIMENT)).experiment.id
+    ask = message("WatchExperimentRequest", experiment_id=made)
+    watching = [users.WatchExperiment(ask) for _ in range(3)]
+    for stream in watching:
+        next(stream)
+    code, words = code_of(users.WatchExperiment(ask))
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and "limits.watchers" in words, (code, words)
+    watching[0].cancel()
+    until = time.monotonic() + 30  # its place becomes free when the coordinator hears of it
+    while True:
+        stream = users.WatchExperiment(ask)
+        try:
+            next(stream)
+            break
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and time.monotonic() < until, error
+
+
+def it_hangs_up_on_more_streams_than_it_allows(world):
+    coordinator = world.coordinator("limits.streams=4", "lease=60s")
+    with connect(coordinator) as connection:
+        send(connection, HELLO)
+        drain(connection, 0.5)  # its settings, which count once they are acknowledged
+        send(connection, frame(SETTINGS, ACK, 0) + b"".join(frame(HEADERS, END_HEADERS, 2 * i + 1, request(ATTEND)) for i in range(4)))
+        connection.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            assert connection.recv(1) != b"", "it hung up at the fourth"
+        send(connection, frame(HEADERS, END_HEADERS, 9, request(ATTEND)))
+        assert call_ends(connection), "the fifth goes on"
+    Honest(world, coordinator).served()
+
+
+def it_refuses_metadata_beyond_the_bound(world):
+    coordinator = world.coordinator()
+    users = world.stack.enter_context(grpc.insecure_channel(coordinator.address, options=[("grpc.enable_http_proxy", 0)]))
+    call = users.unary_unary("/cohort.v1.Coordinator/ListExperiments")
+    call(b"", metadata=[("k", "v" * 4000)], timeout=30)
+    try:
+        call(b"", metadata=[("k", "v" * 200000)], timeout=30)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+    else:
+        raise AssertionError("200 kB of metadata were taken")
+    call(b"", timeout=30)
 
 
 main(globals())
