@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import suite_parts
 import suite_report
 
-DOCUMENT = pathlib.Path("docs/benchmarks.md")
+DOCUMENT = pathlib.Path(__file__).resolve().parents[1] / "docs/benchmarks.md"
 
 
 def parse_arguments():
@@ -32,7 +33,7 @@ def parse_arguments():
     parser.add_argument("--only", help="comma-separated words: contestants whose names have one of them (default: all)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try whether all of it works")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/bench"), help="(default %(default)s)")
-    parser.add_argument("--docs", action="store_true", help=f"put tables into {DOCUMENT} and plots beside it as well")
+    parser.add_argument("--docs", action="store_true", help=f"put tables into docs/{DOCUMENT.name} and plots beside it as well")
     arguments = parser.parse_intermixed_args()
     unknown = [part for part in arguments.parts if part not in suite_parts.PARTS]
     if unknown:
@@ -92,7 +93,8 @@ def measure(part, world, arguments):
             print(f"{part.name} {repetition + 1} of {n_repetitions}: {name}, {time.monotonic() - start:.1f} s",
                   file=sys.stderr, flush=True)
             for case, values in found.items():
-                figures.setdefault(case, {}).setdefault(name, []).append(values)
+                case, who = case if isinstance(case, tuple) else (case, name)
+                figures.setdefault(case, {}).setdefault(who, []).append(values)
     return figures, faults
 
 

@@ -10,6 +10,7 @@ import sys
 import typing
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
+DIGITS_FEDAVG = PEERS.parent.parent / "config/experiments/digits-fedavg-iid.yaml"
 PYTHON = "/usr/bin/python3"  # the one that Debian's python3-torch and its like are installed for
 MPI_TCP = ["--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "lo"]
 DIGITS = {"train.features": "train-images-idx3-ubyte.gz", "train.labels": "train-labels-idx1-ubyte.gz",
@@ -174,7 +175,7 @@ def fedavg(world):
     case = f"{n_rounds} rounds, 10 learners"
 
     def cohort():
-        summary, _ = world.run_cohort("config/experiments/digits-fedavg-iid.yaml",
+        summary, _ = world.run_cohort(DIGITS_FEDAVG,
                                       digit_overrides(world) | {"collaboration.rounds": n_rounds})
         return {"round": {"seconds": summary["round_seconds"]["median"], "accuracy": summary["final"]["test_accuracy"],
                           "learner_bytes": summary["peak_rss_bytes"]["learner"]}}
@@ -215,7 +216,7 @@ def codecs(world):
     n_rounds = 3 if world.quick else 30
 
     def measure(codec, repetition):
-        summary, rounds = world.run_cohort("config/experiments/digits-fedavg-iid.yaml", digit_overrides(world) | {
+        summary, rounds = world.run_cohort(DIGITS_FEDAVG, digit_overrides(world) | {
             "collaboration.rounds": n_rounds, "collaboration.codec": codec, "seed": repetition + 1})
         reached = next((row["round"] for row in rounds if row["test_accuracy"] >= world.target), None)
         a_round = summary["bytes_up"] / n_rounds
@@ -226,6 +227,36 @@ def codecs(world):
         return {f"to {world.target:g}, 10 learners": found}
 
     return {codec: lambda repetition, codec=codec: measure(codec, repetition) for codec in CODECS}
+
+
+# ---- the pieces, each by a program of its own in bench/
+
+
+def fold_speeds(text):
+    for what, n, float_speed, fixed in re.findall(r"(\w+) +(\d+) values x +\d+ +float +([\d.]+) GB/s +fixed point +([\d.]+)", text):
+        case = f"fold, {int(n):,} values, {what}"
+        yield (case, "Cohort"), {"speed": float(fixed)}
+        yield (case, "float sum"), {"speed": float(float_speed)}
+
+
+def codec_speeds(text):
+    for name, encode, decode in re.findall(r"(\w+) +encode +([\d.]+) GB/s +decode +([\d.]+)", text):
+        yield ("encode, f32's GB/s", name), {"speed": float(encode)}
+        yield ("decode, f32's GB/s", name), {"speed": float(decode)}
+
+
+def call_speeds(text):
+    for case, ours, bare, cpu in re.findall(r"(\w+, \d streams?) +([\d.]+) GB/s, bare TCP +([\d.]+) .*CPU ([\d.]+)", text):
+        yield (case, "Cohort"), {"speed": float(ours), "cpu": float(cpu)}
+        yield (case, "bare TCP"), {"speed": float(bare)}
+    p50, p99, calls = re.search(r"p50 (\d+) us, p99 (\d+) us; (\d+) calls", text).groups()
+    yield ("unary call", "Cohort"), {"p50": float(p50), "p99": float(p99), "calls": float(calls)}
+
+
+def micro(world):
+    programs = {"fold": ("bench-reduce", fold_speeds), "codecs": ("bench-codecs", codec_speeds), "remote calls": ("bench-rpc", call_speeds)}
+    return {name: lambda _, program=program, read=read: dict(read(run([world.build / "bench" / program])))
+            for name, (program, read) in programs.items()}
 
 
 @dataclasses.dataclass
@@ -253,4 +284,7 @@ PARTS = {part.name: part for part in (
          "the first process to the end of the last.", descent, ("seconds", "total_seconds", "loss")),
     Part("codecs", "Codecs", "Federated averaging as above, seeds 1 to the number of repetitions, learners' bytes up.", codecs,
          ("bytes_to", "up_bytes", "rounds", "seconds", "accuracy"), 3),
+    Part("micro", "The pieces", "bench-reduce (summaries into the fixed-point ring, beside a plain float sum), bench-codecs (4 million values) and "
+         "bench-rpc (1 GiB in chunks of 1 MiB, every byte read; unary calls), which `./dev bench reduce` and the like run alone.", micro,
+         ("speed", "cpu", "p50", "p99", "calls"), 3),
 )}

@@ -19,6 +19,11 @@ METRICS = {
     "loss": ("loss", "loss", 1, 6, False),
     "bytes_to": ("bytes_to", "MB to the accuracy", 1e-6, 1, True),
     "up_bytes": ("up_bytes", "MB a round", 1e-6, 2, False),
+    "speed": ("speed", "GB/s", 1, 2, True),
+    "cpu": ("cpu", "client's CPU, s/GB", 1, 3, False),
+    "p50": ("p50", "p50, µs", 1, 0, True),
+    "p99": ("p99", "p99, µs", 1, 0, True),
+    "calls": ("calls", "calls/s, 64 under way", 1, 0, True),
     "rounds": ("rounds", "rounds to it", 1, 0, False),
 }
 SUBJECT = "Cohort"
@@ -112,7 +117,7 @@ def plot(part, figures):
 
 
 def update(document, part, report, drawing):
-    """Puts a part's section between its marks in the document, or at the end of the sections that are there."""
+    """Puts a part's section between its marks in the document, or at the end of the chapter on peers."""
     plots = document.parent / "plots"
     plots.mkdir(exist_ok=True)
     (plots / f"{part.name}.svg").write_text(drawing, encoding="utf-8")
@@ -126,7 +131,7 @@ def update(document, part, report, drawing):
         head = "## Beside peers\n"
         if head not in text:
             text = text.rstrip("\n") + f"\n\n{head}"
-        at = max([text.rfind("<!-- end of ")] + [text.index(head)])
-        at = text.index("\n", at) + 1
-        text = text[:at] + block + text[at:]
+        start = text.index(head) + len(head)
+        at = text.find("\n## ", start) + 1 or len(text)  # the end of this chapter
+        text = text[:at] + block + ("\n" if at < len(text) else "") + text[at:]
     document.write_text(text, encoding="utf-8")
