@@ -95,7 +95,8 @@ static enum status open_trace(const struct service *service, struct error *error
 {
     if (!service->options.trace)
         return STATUS_OK;
-    TRY(trace_open(service->options.trace, service->relay_of ? "relay" : "coordinator", error));
+    TRY(trace_open(service->options.trace,
+                   service->relay_of || service->options.relay_of ? "relay" : "coordinator", error));
     trace_name_track(JOB_TRACK_ROUNDS, "rounds");
     trace_name_track(JOB_TRACK_EVALUATION, "evaluation");
     return STATUS_OK;
