@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,6 +15,11 @@ static void read_environment(void)
     const char *text = getenv("COHORT_DIE_AT");
     if (text)
         atomic_store(&die_at, strtoul(text, NULL, 10));
+    unsigned long n, times;
+    int number;
+    text = getenv("COHORT_FAIL_AT");
+    if (text && sscanf(text, "%lu:%lu:%d", &n, &times, &number) == 3)
+        fault_fail_after(n, times, number);
 }
 
 int fault_step(void)

@@ -3,7 +3,8 @@
 #pragma once
 
 // Counts a step; 0, or the errno that it is to fail with. In a process started with COHORT_DIE_AT=n the nth
-// step does not return: the process kills itself, as SIGKILL would at that moment.
+// step does not return: the process kills itself, as SIGKILL would at that moment. With COHORT_FAIL_AT=n:k:e
+// the nth and the k - 1 steps after it fail with errno e, as on a disk that is full for a while.
 int fault_step(void);
 
 // For tests: the nth step from now (1 is the next) and the `times` - 1 after it fail with `number`; 0

@@ -1,0 +1,24 @@
+#!/usr/bin/python3
+"""./dev soak: 500 kills over 200 rounds, coordinator and learners, at random; the model must be the undisturbed run's.
+KILLS, ROUNDS and SEED change that."""
+import os
+
+import cohort_e2e
+from durable import Killer, experiment, outcome, resumed
+from cohort_e2e import main, to_yaml
+
+cohort_e2e.TIMEOUT = 1800  # of the test as a whole, twice
+KILLS, ROUNDS = int(os.environ.get("KILLS", "500")), int(os.environ.get("ROUNDS", "200"))
+
+
+def it_survives(world):
+    yaml = to_yaml(experiment(world, collaboration={"rounds": ROUNDS, "algorithm": "scaffold"}))
+    wanted, records, _ = outcome(world, "undisturbed", yaml, seconds=600)
+    killer = Killer(lambda deployment: [*deployment.learners, deployment.coordinator], KILLS, (0.02, 0.15))
+    found, again, _ = outcome(world, "killed", yaml, meanwhile=killer, seconds=3600)
+    print(f"# {killer.n - killer.left} kills, resumed {len(resumed(world))} times, {len(again) - 1} rounds, {found}")
+    assert found == wanted and again == records
+    assert killer.left == 0, f"the experiment was over after {killer.n - killer.left} kills"
+
+
+main(globals())
