@@ -13,7 +13,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-enum { PROTOCOL_VERSION = 1, SMALL_BYTES_MAX = 64 << 10 }; // small: goes on the control stream
+// Models and summaries of up to so many bytes go on the control stream. nanopb counts the bytes of a field in
+// 16 bits.
+enum { PROTOCOL_VERSION = 1, SMALL_BYTES_MAX = 60 << 10 };
+_Static_assert(SMALL_BYTES_MAX <= PB_SIZE_MAX, "a small model is one field");
 #define EPOCH_RANDOM (UINT64_C(1) << 63)
 
 struct coordinator;
@@ -39,7 +42,7 @@ struct member {
     char version[32], address[256];
     uint64_t peak_rss_bytes;
     uint64_t model_bytes; // of a model that may come with its assignment
-    struct member *next; // in order of joining
+    struct member *next;  // in order of joining
 };
 
 struct coordinator {

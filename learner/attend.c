@@ -8,11 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    RETRY_LEAST_MS = 50,
-    SMALL_BYTES_MAX = 64 << 10, // of a model that may come with an assignment,
-    SMALL_LEARNERS = 4          // where no more learners than these share what a fetch brings
-};
+// A small model comes with each assignment where no more than SMALL_LEARNERS would share a fetched one.
+enum { RETRY_LEAST_MS = 50, SMALL_LEARNERS = 4 };
 
 int64_t learner_backoff_ms(const struct learner *learner, unsigned int n)
 {

@@ -18,6 +18,11 @@
 
 struct host;
 
+// Models and summaries of up to so many bytes go on the control stream. nanopb counts the bytes of a field in
+// 16 bits.
+enum { SMALL_BYTES_MAX = 60 << 10 };
+_Static_assert(SMALL_BYTES_MAX <= PB_SIZE_MAX, "a small summary is one field");
+
 // What a hosted learner is busy with; it does one thing at a time.
 enum activity {
     ACTIVITY_NONE,

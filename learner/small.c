@@ -18,7 +18,8 @@ bool learner_submits_small(const struct learner *learner)
 {
     const void *bytes;
     uint64_t most = learner->assignment.summary_bytes;
-    return most && summary_bytes(learner, &bytes) <= most;
+    size_t n = summary_bytes(learner, &bytes);
+    return most && n <= most && n <= SMALL_BYTES_MAX;
 }
 
 void learner_submit_small(struct learner *learner)

@@ -59,6 +59,8 @@ def check_refusal(words, *arguments):
 check_figures(learners=1, parameters=1, rounds=2, processes=1)
 check_figures(learners=3, parameters=40970, rounds=4, processes=2)  # one process hosts two, and fetches once
 check_figures(learners=4, parameters=10000, rounds=3, processes=4)
+for parameters in 60 * 256, 60 * 256 + 1, 64 * 256:  # about where models stop to go on the control stream
+    check_figures(learners=2, parameters=parameters, rounds=2, processes=2)
 check_crowd()
 table = bench("--learners", 2, "--parameters", 5000, "--rounds", 2)
 assert table.returncode == 0 and "5,000 parameters" in table.stdout and "median" in table.stdout, table
