@@ -14,7 +14,7 @@ KILLS, ROUNDS = int(os.environ.get("KILLS", "500")), int(os.environ.get("ROUNDS"
 def it_survives(world):
     yaml = to_yaml(experiment(world, collaboration={"rounds": ROUNDS, "algorithm": "scaffold"}))
     wanted, records, _ = outcome(world, "undisturbed", yaml, seconds=600)
-    killer = Killer(lambda deployment: [*deployment.learners, deployment.coordinator], KILLS, (0.02, 0.15))
+    killer = Killer(lambda deployment: [*deployment.learners, deployment.coordinator], KILLS, (0.02, 0.1))
     found, again, _ = outcome(world, "killed", yaml, meanwhile=killer, seconds=3600)
     print(f"# {killer.n - killer.left} kills, resumed {len(resumed(world))} times, {len(again) - 1} rounds, {found}")
     assert found == wanted and again == records

@@ -17,7 +17,7 @@ def long_experiment(folder):
 def it_leaves_every_file_of_a_run_and_no_process(world):
     run = world.run(classes_experiment(world.folder), "--quiet")
     files = {path.name for path in run.folder.iterdir()}
-    expected = {"experiment.yaml", "metrics.jsonl", "summary.json", "model.safetensors", "report.html", "logs"}
+    expected = {"experiment.yaml", "metrics.jsonl", "records.jsonl", "summary.json", "model.safetensors", "report.html", "logs"}
     assert files == expected, files
     logs = {path.name for path in (run.folder / "logs").iterdir()}
     assert logs == {"coordinator.log", *(f"learner-{i}.log" for i in range(4))}, logs
