@@ -1,6 +1,7 @@
 #include "coordinator/events.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include <math.h>
 #include <pb_encode.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct events {
     size_t n_bytes;
     bool ended;
     struct watcher *watchers;
+    struct event_counts counts;
 };
 
 struct watcher {
@@ -86,10 +88,38 @@ static struct stored *store(struct events *events, cohort_v1_WatchExperimentResp
     return stored;
 }
 
+static double seconds_of(double told)
+{
+    return isfinite(told) && told > 0 ? told : 0; // some are what a learner says
+}
+
+static void count(struct event_counts *counts, const cohort_v1_WatchExperimentResponse *event)
+{
+    if (event->which_event == cohort_v1_WatchExperimentResponse_round_committed_tag) {
+        counts->committed++;
+        counts->round_seconds += seconds_of(event->event.round_committed.seconds);
+    } else if (event->which_event == cohort_v1_WatchExperimentResponse_summary_accepted_tag) {
+        const cohort_v1_SummaryAccepted *it = &event->event.summary_accepted;
+        counts->accepted++;
+        counts->summary_seconds += seconds_of(it->seconds);
+        counts->train_seconds += seconds_of(it->train_seconds);
+        counts->fetch_seconds += seconds_of(it->fetch_seconds);
+    } else if (event->which_event == cohort_v1_WatchExperimentResponse_summary_rejected_tag) {
+        size_t reason = (size_t)event->event.summary_rejected.reason;
+        counts->rejected[reason < EVENT_REASONS ? reason : 0]++;
+    }
+}
+
+const struct event_counts *events_counts(const struct events *events)
+{
+    return &events->counts;
+}
+
 void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event)
 {
     event->cursor = events->next_cursor++;
     event->unix_ms = clock_unix_ms();
+    count(&events->counts, event);
     struct stored *stored = store(events, event);
     while (events->n_bytes > EVENTS_BYTES_MAX && events->first != events->last)
         drop_first(events);

@@ -11,12 +11,22 @@ struct watcher;
 
 enum { EVENTS_BYTES_MAX = 8 << 20 };
 
+enum { EVENT_REASONS = _cohort_v1_Reason_ARRAYSIZE };
+
+// Of all events so far, those that are no longer kept too.
+struct event_counts {
+    uint64_t committed, accepted; // rounds; summaries
+    uint64_t rejected[EVENT_REASONS];
+    double round_seconds, summary_seconds, train_seconds, fetch_seconds; // sums
+};
+
 struct events *events_new(void); // NULL when out of memory
 struct events *events_free(struct events *events);
 
 // Adds an event (its cursor and time are filled in) and sends it to the watchers. An event that finds no
 // memory is dropped and counts as lost. Not thread-safe: under the owner's lock, like everything here.
 void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event);
+const struct event_counts *events_counts(const struct events *events);
 // No more will come: watchers are ended once they have everything.
 void events_end(struct events *events);
 

@@ -6,8 +6,10 @@
 #include "base/trace.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/metrics.h"
 #include "coordinator/relay.h"
 #include "nn/blas.h"
+#include "report/prometheus.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@ struct service {
     struct program_arguments arguments;
     struct rpc_runtime *runtime;
     struct rpc_server *server;
+    struct prometheus_server *metrics; // NULL: none
     struct coordinator *coordinator; // or
     struct relay *relay;
     const char *relay_of; // --relay-of
@@ -75,6 +78,18 @@ static enum status make_coordinator(struct service *service, struct error *error
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
 
+static enum status offer_metrics(struct service *service, struct error *error)
+{
+    int port = 0;
+    if (!service->options.metrics)
+        return STATUS_OK;
+    if (prometheus_server_new(&service->metrics, service->options.metrics, coordinator_metrics,
+                              service->coordinator, &port, error) != STATUS_OK)
+        return error_prefix(error, "metrics");
+    log_info("metrics", LOG_S("address", service->options.metrics), LOG_I("port", port));
+    return STATUS_OK;
+}
+
 static enum status start(struct service *service, struct error *error)
 {
     char address[256] = "";
@@ -86,6 +101,7 @@ static enum status start(struct service *service, struct error *error)
     rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
     TRY(service->options.relay_of ? make_relay(service, error) : make_coordinator(service, error));
     TRY(listen_all(service, address, sizeof address, error));
+    TRY(offer_metrics(service, error));
     TRY(rpc_server_start(service->server, error));
     program_announce(&service->arguments, address);
     return STATUS_OK;
@@ -139,6 +155,7 @@ static enum status serve(void *self, struct error *error)
         log_info("draining", LOG_S("signal", strsignal(number)));
         drain(service);
     }
+    prometheus_server_free(service->metrics);
     if (service->server)
         rpc_server_free(service->server, 0);
     coordinator_free(service->coordinator);

@@ -4,7 +4,9 @@
 #include "base/stop.h"
 #include "base/trace.h"
 #include "learner/host.h"
+#include "learner/metrics.h"
 #include "nn/blas.h"
+#include "report/prometheus.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@ struct service {
     struct program_arguments arguments;
     struct rpc_runtime *runtime;
     struct rpc_server *server; // NULL: its own service is not offered
+    struct prometheus_server *metrics; // NULL: none
     struct host *host;
 };
 
@@ -46,6 +49,18 @@ static enum status offer_service(struct service *service, struct error *error)
     return STATUS_OK;
 }
 
+static enum status offer_metrics(struct service *service, struct error *error)
+{
+    int port = 0;
+    if (!service->options.metrics)
+        return STATUS_OK;
+    if (prometheus_server_new(&service->metrics, service->options.metrics, host_metrics, service->host,
+                              &port, error) != STATUS_OK)
+        return error_prefix(error, "metrics");
+    log_info("metrics", LOG_S("address", service->options.metrics), LOG_I("port", port));
+    return STATUS_OK;
+}
+
 // Probe samples drawn from a learner's own data would be nobody else's.
 static enum status check_data(const struct data_options *data, struct error *error)
 {
@@ -69,6 +84,7 @@ static enum status start(struct service *service, struct error *error)
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)
         TRY(offer_service(service, error));
+    TRY(offer_metrics(service, error));
     TRY(host_start(service->host, error));
     program_announce(&service->arguments, service->options.coordinator);
     return STATUS_OK;
@@ -85,6 +101,7 @@ static enum status serve(void *self, struct error *error)
         if (*service->host->message)
             status = error_set(error, STATUS_FAILED_PRECONDITION, "%s", service->host->message);
     }
+    prometheus_server_free(service->metrics);
     if (service->server)
         rpc_server_free(service->server, 0);
     host_free(service->host);

@@ -83,6 +83,11 @@ const struct field learner_fields[] = {
      .help =
          "receive windows grow with the probed bandwidth; false saves memory and time on one machine or a "
          "fast local network, and is ruinous from some ms of round trip on"},
+    {.name = "metrics",
+     .type = FIELD_TEXT,
+     ROW(metrics),
+     .help = "where GET /metrics tells Prometheus how it goes: host:port; port 0 takes a free one; absent: "
+             "nowhere"},
     {.name = "trace",
      .type = FIELD_TEXT,
      ROW(trace),

@@ -232,3 +232,33 @@ Test(events, a_cursor_from_a_longer_life_starts_with_what_comes_next)
     cr_assert_eq(first_cursor, 4);
     stop(call);
 }
+
+Test(events, all_are_counted_whether_kept_or_not)
+{
+    struct events *counted = events_new();
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_round_committed_tag;
+    event.event.round_committed.seconds = 0.5;
+    events_add(counted, &event);
+    events_add(counted, &event);
+    event = (cohort_v1_WatchExperimentResponse)cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_summary_accepted_tag;
+    event.event.summary_accepted.train_seconds = 2;
+    events_add(counted, &event);
+    event.event.summary_accepted.train_seconds = -1e300; // a learner that lies
+    events_add(counted, &event);
+    event = (cohort_v1_WatchExperimentResponse)cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_summary_rejected_tag;
+    event.event.summary_rejected.reason = cohort_v1_Reason_REASON_STALE;
+    events_add(counted, &event);
+    event.event.summary_rejected.reason = (cohort_v1_Reason)1000;
+    events_add(counted, &event);
+    const struct event_counts *counts = events_counts(counted);
+    cr_expect_eq(counts->committed, 2);
+    cr_expect_eq(counts->round_seconds, 1.0);
+    cr_expect_eq(counts->accepted, 2);
+    cr_expect_eq(counts->train_seconds, 2.0);
+    cr_expect_eq(counts->rejected[cohort_v1_Reason_REASON_STALE], 1);
+    cr_expect_eq(counts->rejected[0], 1);
+    events_free(counted);
+}

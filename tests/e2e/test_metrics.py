@@ -1,0 +1,149 @@
+#!/usr/bin/python3
+"""/metrics of coordinator, learner and relay, compared with what the API tells; and, where it is installed, as the real
+Prometheus reads it."""
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from cohort_e2e import TIMEOUT, Service, classes_experiment, free_port, main, to_yaml
+
+SAMPLE = re.compile(r'^([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? (\S+)$')
+
+
+def scrape(service):
+    port = service.wait_for_record("metrics")["port"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=TIMEOUT) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        return answer.read().decode()
+
+
+def samples(text):
+    """{(name, labels...): value}; every line must be a comment or a sample of the family last told of."""
+    found, family = {}, None
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            family = line.split()[2]
+        elif not line.startswith("# HELP "):
+            name, labels, value = SAMPLE.match(line).groups()
+            assert name in (family, f"{family}_sum", f"{family}_count"), (family, line)
+            key = (name, *re.findall(r'="((?:[^"\\]|\\.)*)"', labels or ""))
+            assert key not in found, line
+            found[key] = float(value)
+    return found
+
+
+def train(world):
+    coordinator = world.coordinator("read_data=true", "metrics=127.0.0.1:0")
+    learners = [world.learner(coordinator, f"learner-{i}", "metrics=127.0.0.1:0") for i in range(2)]
+    users = world.stub(coordinator)
+    experiment = classes_experiment(world.folder, collaboration={"learners": 2})
+    experiment_id = users.CreateExperiment(yaml=to_yaml(experiment)).experiment.id
+    list(users.WatchExperiment(experiment_id=experiment_id))
+    return coordinator, learners, users.GetExperiment(experiment_id=experiment_id).experiment
+
+
+def it_tells_what_the_api_tells(world):
+    coordinator, learners, experiment = train(world)
+    text = scrape(coordinator)
+    got, name = samples(text), experiment.id
+    assert got["cohort_experiment_round", name] == got["cohort_experiment_rounds_wanted", name] == 3
+    assert got["cohort_experiment_state", name, "completed"] == 1
+    assert got["cohort_experiment_state", name, "running"] == 0
+    assert got["cohort_received_bytes_total", name] == experiment.bytes_up > 0
+    assert got["cohort_sent_bytes_total", name] == experiment.bytes_down > 0
+    assert got["cohort_summaries_accepted_total", name] == 6
+    assert got["cohort_experiment_model_parameters", name] == experiment.model_parameters
+    assert got["cohort_phase_seconds_count", name, "round"] == 3
+    assert 0 < got["cohort_phase_seconds_sum", name, "train"] < got["cohort_phase_seconds_sum", name, "summary"]
+    for metric in experiment.metrics:
+        assert got["cohort_metric", name, metric.name] == metric.value, metric
+    states = [value for key, value in got.items() if key[0] == "cohort_learners"]
+    assert sum(states) == 2, text
+    assert got["process_resident_memory_bytes",] > 1e6
+    for i, learner in enumerate(learners):
+        own = samples(scrape(learner))
+        assert own["cohort_learner_joined", f"learner-{i}"] == 1
+        assert own["cohort_learner_trained_round", f"learner-{i}"] <= 3
+        assert own["process_resident_memory_bytes",] > 1e6
+
+
+def it_counts_rejected_summaries_by_reason(world):
+    coordinator = world.coordinator("read_data=true", "metrics=127.0.0.1:0")
+    users = world.stub(coordinator)
+    world.learner(coordinator, "good")
+    world.learner(coordinator, "odd")
+    experiment = classes_experiment(
+        world.folder,
+        collaboration={"learners": 2, "max_norm": 1e-9, "participation": {"deadline": "1s", "minimum": 1}, "rounds": 1},
+    )
+    experiment_id = users.CreateExperiment(yaml=to_yaml(experiment)).experiment.id
+    for event in users.WatchExperiment(experiment_id=experiment_id):
+        if event.WhichOneof("event") == "summary_rejected":
+            break
+    got = samples(scrape(coordinator))
+    assert got["cohort_summaries_rejected_total", experiment_id, "oversized_norm"] >= 1, got
+    users.CancelExperiment(experiment_id=experiment_id)
+
+
+def it_tells_of_a_relay_its_process(world):
+    coordinator = world.coordinator()
+    relay = world.coordinator(f"relay_of={coordinator.address}", "metrics=127.0.0.1:0")
+    got = samples(scrape(relay))
+    assert any(key[:2] == ("cohort_build_info", "cohort-relay") for key in got), got
+    assert not any(key[0] == "cohort_learners" for key in got)
+
+
+def it_refuses_an_address_that_it_cannot_have(world):
+    taken = world.coordinator("metrics=127.0.0.1:0").wait_for_record("metrics")["port"]
+    for address, word in (f"127.0.0.1:{taken}", "cannot listen"), ("nonsense", "host:port"):
+        service = Service(
+            world, "cohort-coordinator", 'listen=["127.0.0.1:0"]', f"metrics={address}", announced=False
+        )
+        assert service.process.wait(TIMEOUT) == 2, service.words()
+        assert "metrics" in service.words() and word in service.words(), service.words()
+
+
+def it_is_scraped_by_prometheus(world):
+    if not shutil.which("prometheus") or not shutil.which("promtool"):
+        print("# Debian's package prometheus is not installed: not tried")
+        return
+    coordinator, learners, experiment = train(world)
+    for service in coordinator, *learners:
+        checked = subprocess.run(
+            ["promtool", "check", "metrics"], input=scrape(service), capture_output=True, text=True, timeout=TIMEOUT
+        )
+        assert checked.returncode == 0 and not checked.stderr, checked
+    targets = [f"127.0.0.1:{it.wait_for_record('metrics')['port']}" for it in (coordinator, *learners)]
+    jobs = [{"job_name": "cohort", "scrape_interval": "200ms", "scrape_timeout": "200ms"}]
+    jobs[0]["static_configs"] = [{"targets": targets}]
+    config = world.folder / "prometheus.yml"
+    config.write_text(json.dumps({"scrape_configs": jobs}))
+    address = f"127.0.0.1:{free_port()}"
+    prometheus = subprocess.Popen(
+        ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={world.folder}/tsdb", f"--web.listen-address={address}"],
+        stdout=subprocess.DEVNULL,
+        stderr=(world.folder / "prometheus.txt").open("wb"),
+        env=world.environment,
+    )
+    try:
+        until, rows = time.monotonic() + 60, []
+        while not rows and time.monotonic() < until:
+            try:
+                url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": "cohort_experiment_round"})
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    rows = json.load(answer)["data"]["result"]
+            except (OSError, urllib.error.URLError):
+                pass
+            time.sleep(0.1)
+        assert rows and rows[0]["metric"]["experiment"] == experiment.id and rows[0]["value"][1] == "3", rows
+    finally:
+        prometheus.terminate()
+        prometheus.wait(TIMEOUT)
+
+
+main(globals())
