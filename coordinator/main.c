@@ -20,7 +20,7 @@ struct service {
     struct rpc_runtime *runtime;
     struct rpc_server *server;
     struct prometheus_server *metrics; // NULL: none
-    struct coordinator *coordinator; // or
+    struct coordinator *coordinator;   // or
     struct relay *relay;
     const char *relay_of; // --relay-of
 };
