@@ -33,7 +33,7 @@ static enum status unknown(const char *path, const char *name, const struct comm
 {
     const char *names[COMMANDS_MAX];
     size_t n = 0;
-    for (; rows[n] && n < COMMANDS_MAX; n++)
+    for (; n < COMMANDS_MAX && rows[n]; n++)
         names[n] = rows[n]->name;
     const char *near = nearest_word(name, names, n);
     return error_set(error, STATUS_INVALID_ARGUMENT, "unknown command '%s'%s%s%s; `%s --help` lists them",

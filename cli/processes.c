@@ -118,7 +118,7 @@ enum status processes_start(struct processes *processes, const char *name, const
 {
     char *list[ARGUMENTS_MAX];
     size_t n = 0;
-    for (; arguments[n] && n < ARGUMENTS_MAX - 6; n++)
+    for (; n < ARGUMENTS_MAX - 6 && arguments[n]; n++)
         list[n] = (char *)(uintptr_t)arguments[n];
     list[n++] = (char *)"--end-with-parent";
     cleanup_free char *trace =
