@@ -143,12 +143,13 @@ static enum status begin(struct job *job, void *context, struct error *error)
     sha256_of(job->yaml.data, job->yaml.n, record.inputs);
     memcpy(record.model, first->sha256, SHA256_BYTES);
     record_seal(&record);
-    struct journal_experiment experiment = describe(job);
-    experiment.data = data;
-    experiment.n_data = stream.bytes_written;
+    const struct journal_experiment experiment = {
+        .id = job->id, .data = data, .n_data = stream.bytes_written};
     TRY(journal_begin(job->coordinator->journal, &experiment, &record, error));
+    coordinator_lock(job->coordinator);
     job->record = record;
     job->recorded = true;
+    coordinator_unlock(job->coordinator);
     return STATUS_OK;
 }
 
