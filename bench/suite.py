@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,13 +45,15 @@ def parse_arguments():
 
 
 def enter_namespace():
-    """Starts this script anew in a network namespace of its own, where that is allowed."""
-    unshare = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-rn"]
+    """Starts this script anew in a network namespace of its own, where that is allowed; in one of processes as well, so that
+    nothing outlives it."""
+    unshare = ["unshare", "-n" if os.geteuid() == 0 else "-rn", "--pid", "--fork", "--kill-child", "--mount-proc"]
     inside = dict(os.environ, COHORT_BENCH_INSIDE="1")
     if "COHORT_BENCH_INSIDE" not in os.environ:
         if shutil.which("unshare") and subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0:
             os.execvpe(unshare[0], [*unshare, sys.executable, *sys.argv], inside)
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the first process of a namespace has no default for it
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["sysctl", "-qw", "net.ipv4.tcp_congestion_control=reno"], check=False)
 
