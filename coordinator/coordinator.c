@@ -134,6 +134,29 @@ static void fill_slots(struct job *job, size_t n_waiting)
     memory_free(waiting);
 }
 
+// A free slot of an experiment that is on its way, for one learner: without a look at all the others.
+static bool fill_one(struct job *job, struct member *member)
+{
+    if (job_is_over(job) || !job->enrolled || job->n_free == 0 || !fits(member, job))
+        return false;
+    while (job->free_from < job->n_slots && *job->slots[job->free_from].name)
+        job->free_from++;
+    if (job->free_from == job->n_slots)
+        return false;
+    job_enrol(job, job->free_from++, member);
+    return true;
+}
+
+void coordinator_place(struct coordinator *coordinator, struct member *member)
+{
+    coordinator_return(member);
+    for (struct job *job = coordinator->jobs; job && idle(member); job = job->next)
+        if (!job->enrolled || fill_one(job, member))
+            break; // of several, the one that came first
+    if (idle(member))
+        coordinator_enrol(coordinator);
+}
+
 // Idle learners that make it worth while to look: at first enough for the first round.
 static size_t n_wanted(const struct job *job)
 {

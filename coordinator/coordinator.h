@@ -94,6 +94,8 @@ void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_
 struct job *member_claim(const struct member *member);
 // Gives a member that came back the slot that is kept for it, if any.
 void coordinator_return(struct member *member);
+// Gives a member that has just joined its work, if there is any.
+void coordinator_place(struct coordinator *coordinator, struct member *member);
 // Gives idle members to experiments that want learners.
 void coordinator_enrol(struct coordinator *coordinator);
 // A tick of some job is wanted earlier than the timer knows.

@@ -69,8 +69,7 @@ static void join(struct attendance *attendance, struct rpc_call *call, const coh
     }
     lease_end(&attendance->lease);
     welcome(attendance->coordinator, attendance->member);
-    coordinator_return(attendance->member);
-    coordinator_enrol(attendance->coordinator);
+    coordinator_place(attendance->coordinator, attendance->member);
 }
 
 // The member, if this stream is still the one that speaks for it.

@@ -470,6 +470,7 @@ void job_free_slot(struct job *job, uint32_t slot)
     *job->slots[slot].name = '\0';
     job->slots[slot].member = NULL;
     job->slots_changed = true;
+    job->free_from = slot < job->free_from ? slot : job->free_from;
     round_learner_left(job->round, slot, clock_monotonic_ms());
     job_evaluation_without(job, slot);
     job_peers_lost(job, slot);

@@ -76,6 +76,7 @@ struct job {
     struct round *round;
     struct job_slot *slots;   // [n_slots]
     uint32_t n_slots, n_free; // free: that nobody holds
+    uint32_t free_from;       // no slot before it is free
     bool enrolled;            // the first full set of learners has been chosen
     struct events *events;
     char message[512]; // why it ended as it did

@@ -160,11 +160,11 @@ static bool is_asked(const struct job *job, uint32_t slot)
 static void ask_learners(struct job *job)
 {
     const struct experiment_options *options = &job->experiment.options;
-    for (uint32_t slot = 0; slot < job->n_slots; slot++)
-        job->slots[slot].evaluation = nothing_told;
     if (!asks_learners(job) || !local_evaluation_due(&options->evaluation, job->evaluating_round,
                                                      (uint32_t)options->collaboration.rounds))
         return;
+    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+        job->slots[slot].evaluation = nothing_told;
     for (uint32_t slot = 0; slot < job->n_slots; slot++)
         if (is_asked(job, slot))
             ask(job, slot);

@@ -291,7 +291,10 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
 struct round_means job_round_means(const struct job *job)
 {
     double loss = 0, accuracy = 0, squares = 0, weight = 0;
-    for (uint32_t slot = 0; slot < job->n_slots; slot++) {
+    const uint32_t *selected = round_selected(job->round);
+    uint32_t n = selected ? round_n_selected(job->round) : job->n_slots;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t slot = selected ? selected[i] : i;
         if (!round_slot(job->round, slot)->counted)
             continue;
         const struct slot_report *report = &job->slots[slot].report;

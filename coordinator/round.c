@@ -3,6 +3,7 @@
 #include "coordinator/select.h"
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 struct round *round_new(const struct round_options *options, const struct round_operations *operations,
                         void *user)
@@ -16,7 +17,8 @@ struct round *round_new(const struct round_options *options, const struct round_
     round->deadline_ms = INT64_MAX;
     round->slots = memory_array(options->n_learners, sizeof *round->slots);
     round->members = memory_array(options->n_learners, sizeof *round->members);
-    return round->slots && round->members ? round : round_free(round);
+    round->present = memory_array(options->n_learners, sizeof *round->present);
+    return round->slots && round->members && round->present ? round : round_free(round);
 }
 
 struct round *round_free(struct round *round)
@@ -25,6 +27,7 @@ struct round *round_free(struct round *round)
         return NULL;
     memory_free(round->slots);
     memory_free(round->members);
+    memory_free(round->present);
     return memory_free(round);
 }
 
@@ -93,27 +96,32 @@ static void assign(struct round *round, uint32_t slot, int64_t now_ms)
                                  left_ms(round, now_ms));
 }
 
-uint32_t round_gather_members(struct round *round)
+void round_set_state(struct round *round, uint32_t slot, enum slot_state state)
 {
-    uint32_t n = 0;
+    enum slot_state before = round->slots[slot].state;
+    round->slots[slot].state = state;
+    round->n_ready += (state == SLOT_READY) - (before == SLOT_READY);
+    round->present_is_old |= (state == SLOT_EMPTY) != (before == SLOT_EMPTY);
+}
+
+// Every slot is looked at only after members came or left, not in every round.
+uint32_t round_n_members(struct round *round)
+{
+    if (!round->present_is_old)
+        return round->n_present;
+    round->n_present = 0;
     for (uint32_t i = 0; i < round->options.n_learners; i++)
         if (round->slots[i].state != SLOT_EMPTY)
-            round->members[n++] = i;
+            round->present[round->n_present++] = i;
+    round->present_is_old = false;
+    return round->n_present;
+}
+
+uint32_t round_gather_members(struct round *round)
+{
+    uint32_t n = round_n_members(round);
+    memcpy(round->members, round->present, n * sizeof *round->members);
     return n;
-}
-
-uint64_t round_mean_weight(const struct round *round, uint32_t n)
-{
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += round->slots[round->members[i]].weight;
-    return sum / n ? sum / n : 1;
-}
-
-uint32_t round_share(const struct round *round, uint32_t n_members)
-{
-    uint32_t wanted = (uint32_t)ceil(round->options.fraction * n_members - 1e-9);
-    return wanted < round_minimum(round) ? round_minimum(round) : wanted;
 }
 
 void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, int64_t now_ms)
@@ -123,10 +131,6 @@ void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, 
     round->n_selected = n_selected;
     round->n_submitted = round->n_failed = 0;
     round->weight_unit = weight_unit;
-    for (uint32_t i = 0; i < round->options.n_learners; i++) {
-        round->slots[i].counted = false;
-        round->slots[i].n_spoilt = 0;
-    }
     round_set_deadline(round, round->options.deadline_ms ? now_ms + round->options.deadline_ms : INT64_MAX);
     round_enter(round, ROUND_COLLECTING);
     round->operations.begin(round->user, round->number, n_selected, weight_unit);
@@ -141,17 +145,32 @@ static uint32_t n_to_select(const struct round *round, uint32_t n_wanted, uint32
     return n < n_wanted ? n_wanted : n;
 }
 
+static void forget_summary(struct slot *slot)
+{
+    slot->counted = false;
+    slot->n_spoilt = 0;
+}
+
+// Those of the last round are free: all others are already.
+static void release_selected(struct round *round, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < round->n_selected; i++) {
+        round_set_task(round, round->members[i], TASK_NONE, now_ms);
+        forget_summary(&round->slots[round->members[i]]);
+    }
+}
+
 static void begin_round(struct round *round, int64_t now_ms)
 {
-    uint32_t n_members = round_gather_members(round), wanted = round_share(round, n_members);
+    uint32_t n_members = round_n_members(round), wanted = round_share(round, n_members);
     if (n_members < wanted) { // until enough have joined again
         round_enter(round, ROUND_WAITING);
         return;
     }
     uint32_t n = n_to_select(round, wanted, n_members);
     round->n_wanted = wanted;
-    for (uint32_t i = 0; i < round->options.n_learners; i++)
-        round_set_task(round, i, TASK_NONE, now_ms);
+    release_selected(round, now_ms);
+    round_gather_members(round);
     select_uniform(round->options.seed, round->number + 1, round->members, n_members, n);
     round_open(round, n, round_mean_weight(round, n), now_ms);
     for (uint32_t i = 0; i < n; i++)
@@ -204,11 +223,6 @@ static void give_up(struct round *round, uint32_t slot, int64_t now_ms)
         round->slots[slot].doomed = true;
     else
         fail_slot(round, slot, now_ms);
-}
-
-bool round_overdue(const struct round *round, int64_t now_ms)
-{
-    return now_ms >= round->deadline_ms && round->n_submitted >= round_minimum(round);
 }
 
 // What is under way may end, nothing new begins.
@@ -284,7 +298,7 @@ void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, in
 {
     struct slot *it = &round->slots[slot];
     bool fresh = it->state == SLOT_EMPTY;
-    it->state = SLOT_READY;
+    round_set_state(round, slot, SLOT_READY);
     if (fresh || round->phase != ROUND_COLLECTING) // the weight unit of a round under way stands
         it->weight = weight;
     if (round->options.continuous)
@@ -298,12 +312,12 @@ void round_learner_lost(struct round *round, uint32_t slot, int64_t now_ms)
 {
     (void)now_ms;
     if (round->slots[slot].state == SLOT_READY)
-        round->slots[slot].state = SLOT_LOST;
+        round_set_state(round, slot, SLOT_LOST);
 }
 
 void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    round->slots[slot].state = SLOT_EMPTY;
+    round_set_state(round, slot, SLOT_EMPTY);
     round_declined(round, slot, now_ms);
 }
 

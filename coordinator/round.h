@@ -196,6 +196,8 @@ bool round_pausing(const struct round *round);
 int64_t round_deadline(const struct round *round); // INT64_MAX: none
 const struct slot *round_slot(const struct round *round, uint32_t slot);
 uint32_t round_n_ready(const struct round *round);
+// In step: the slots of the round's learners [round_n_selected], ascending; NULL under a continuous schedule.
+const uint32_t *round_selected(const struct round *round);
 uint32_t round_n_selected(const struct round *round);
 uint32_t round_n_wanted(const struct round *round); // summaries that make it commit; 0: all awaited ones
 uint32_t round_n_submitted(const struct round *round);

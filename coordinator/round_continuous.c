@@ -129,6 +129,8 @@ void continuous_begin(struct round *round, int64_t now_ms)
     }
     uint32_t places = round_share(round, n_members);
     round->n_wanted = round->options.target < n_members ? round->options.target : n_members;
+    for (uint32_t i = 0; i < round->options.n_learners; i++)
+        round->slots[i].counted = false;
     round_open(round, places < n_members ? places : n_members, round_mean_weight(round, n_members), now_ms);
     for (uint32_t i = 0; i < round->options.n_learners; i++) {
         struct slot *slot = &round->slots[i];

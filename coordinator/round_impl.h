@@ -15,6 +15,9 @@ struct round {
     int64_t deadline_ms;            // INT64_MAX: none
     bool prepared, pausing, filled; // filled: enough slots have been ready at once
     struct slot *slots;             // [options.n_learners]
+    uint32_t *present, n_present;   // [options.n_learners] slots of members, ascending
+    bool present_is_old;            // a member came or left since
+    uint32_t n_ready;               // slots that are SLOT_READY
     uint32_t *members; // [options.n_learners], working space; in step, the first n_selected are this round's
     uint32_t n_selected;            // continuous: places
     uint32_t n_wanted;              // in step: summaries to commit with, of those selected
@@ -25,11 +28,13 @@ struct round {
 
 void round_enter(struct round *round, enum round_phase phase);
 void round_set_deadline(struct round *round, int64_t at_ms);
+void round_set_state(struct round *round, uint32_t slot, enum slot_state state);
 void round_finish(struct round *round, enum round_outcome outcome);
 void round_set_task(struct round *round, uint32_t slot, enum slot_task task, int64_t now_ms);
 // The slots of members into `members`: those that were once ready and have not left, connected or not: so a
 // restart at an unlucky moment does not change who is selected.
 uint32_t round_gather_members(struct round *round);
+uint32_t round_n_members(struct round *round); // how many those are, leaving `members` alone
 // The mean of the weights of the first `n` of `members`, at least 1.
 uint64_t round_mean_weight(const struct round *round, uint32_t n);
 // Learners wanted of `n_members`: the fraction, rounded up, at least the minimum and one.

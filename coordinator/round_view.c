@@ -1,5 +1,6 @@
 // What the round machine is doing, for those who ask.
 #include "coordinator/round_impl.h"
+#include <math.h>
 
 enum round_phase round_phase(const struct round *round)
 {
@@ -43,10 +44,12 @@ const struct slot *round_slot(const struct round *round, uint32_t slot)
 
 uint32_t round_n_ready(const struct round *round)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < round->options.n_learners; i++)
-        n += round->slots[i].state == SLOT_READY;
-    return n;
+    return round->n_ready;
+}
+
+const uint32_t *round_selected(const struct round *round)
+{
+    return round->options.continuous ? NULL : round->members;
 }
 
 uint32_t round_n_selected(const struct round *round)
@@ -79,4 +82,25 @@ bool round_awaits(const struct round *round, uint32_t slot, uint32_t number)
     const struct slot *it = &round->slots[slot];
     return (round->options.continuous || round->phase == ROUND_COLLECTING) && it->number == number &&
            (it->task == TASK_ASSIGNED || it->task == TASK_UPLOADING);
+}
+
+// ---- for the machine itself -----------------------------------------------------------------------------
+
+uint64_t round_mean_weight(const struct round *round, uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += round->slots[round->members[i]].weight;
+    return sum / n ? sum / n : 1;
+}
+
+uint32_t round_share(const struct round *round, uint32_t n_members)
+{
+    uint32_t wanted = (uint32_t)ceil(round->options.fraction * n_members - 1e-9);
+    return wanted < round_minimum(round) ? round_minimum(round) : wanted;
+}
+
+bool round_overdue(const struct round *round, int64_t now_ms)
+{
+    return now_ms >= round->deadline_ms && round->n_submitted >= round_minimum(round);
 }
