@@ -3,7 +3,7 @@
 
 void round_restore_slot(struct round *round, uint32_t slot, uint64_t weight)
 {
-    round->slots[slot].state = SLOT_LOST;
+    round_set_state(round, slot, SLOT_LOST);
     round->slots[slot].weight = weight;
     round->filled = true;
 }

@@ -201,3 +201,43 @@ Test(exchange_service, data_that_make_a_model_beyond_the_limit_end_the_experimen
     peer_release(&a);
     deployment_stop(&deployment);
 }
+
+// Waits until the slot's name is that.
+static bool becomes(uint32_t slot, const char *name)
+{
+    struct job *job = deployment_job(&deployment);
+    int64_t until_ms = clock_monotonic_ms() + 10000;
+    bool so = false;
+    while (!so && clock_monotonic_ms() < until_ms) {
+        pthread_mutex_lock(&deployment.coordinator->lock);
+        so = strcmp(job->slots[slot].name, name) == 0;
+        pthread_mutex_unlock(&deployment.coordinator->lock);
+    }
+    return so;
+}
+
+Test(exchange_service, who_joins_an_experiment_under_way_takes_the_first_slot_that_is_free)
+{
+    deployment.options = deployment_options();
+    deployment_start(&deployment);
+    deployment_create_with(&deployment, 3, 5, ", participation: {start_with: 1}");
+    take_part(&a, "a", 1);
+    take_part(&b, "b", 1);
+    take_part(&upload, "c", 1);
+    cr_assert(becomes(0, "a") && becomes(1, "b") && becomes(2, "c"));
+    cohort_v1_AttendRequest leave = cohort_v1_AttendRequest_init_zero;
+    leave.which_event = cohort_v1_AttendRequest_leave_tag;
+    cr_assert_eq(rpc_call_send(b.call, cohort_v1_AttendRequest_fields, &leave, NULL), STATUS_OK);
+    rpc_call_end(b.call);
+    cr_assert(becomes(1, ""));
+    take_part(&other, "d", 1);
+    cr_assert(becomes(1, "d"));
+    pthread_mutex_lock(&deployment.coordinator->lock);
+    cr_assert_eq(deployment.coordinator->jobs->n_free, 0);
+    pthread_mutex_unlock(&deployment.coordinator->lock);
+    peer_release(&a);
+    peer_release(&b);
+    peer_release(&upload);
+    peer_release(&other);
+    deployment_stop(&deployment);
+}
