@@ -106,7 +106,7 @@ struct learner {
 };
 
 enum {
-    SUBMISSIONS_MAX = 8, // uploads of a process at a time: more of them only fill the coordinator's memory
+    SUBMISSIONS_MAX = 8, // a process sends at a time: more of them only fill the coordinator's memory
     CROWD = 32,          // of so many learners, those that are not at work keep no model
 };
 

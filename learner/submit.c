@@ -17,6 +17,7 @@ struct submission {
     const char *data;            // [bytes], the learner's
     uint64_t offset, bytes;
     bool ended; // everything has been queued
+    bool turn;  // its own among the process's uploads: until all is sent, for a relay answers when all have
     bool answered;
     cohort_v1_SubmitSummaryResponse response;
     enum status status; // of the call
@@ -70,6 +71,12 @@ static void submit_next(struct host *host)
     }
 }
 
+static void end_turn(struct submission *submission)
+{
+    submission->learner->host->n_submitting -= submission->turn;
+    submission->turn = false;
+}
+
 static void finish(struct pool_job *job)
 {
     struct submission *submission =
@@ -80,7 +87,7 @@ static void finish(struct pool_job *job)
     learner_trace(learner, "submit", submission->started_ns, submission->round);
     learner->submission = NULL;
     learner->activity = ACTIVITY_NONE;
-    host->n_submitting--;
+    end_turn(submission);
     bool current = learner->assigned && learner->assignment.round == submission->round &&
                    learner->assignment.attempt == submission->attempt;
     if (current && submission->answered && submission->response.accepted) {
@@ -115,8 +122,13 @@ static void submit_writable(struct rpc_call *call, void *user)
     if (submission->ended || submission->answered)
         return;
     if (submission->offset == submission->bytes) {
+        struct host *host = submission->learner->host;
         submission->ended = true;
         rpc_call_end(call);
+        pthread_mutex_lock(&host->lock);
+        end_turn(submission);
+        submit_next(host);
+        pthread_mutex_unlock(&host->lock);
         return;
     }
     uint64_t left = submission->bytes - submission->offset;
@@ -206,6 +218,7 @@ static enum status start(struct learner *learner, struct submission *submission,
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,
                        true, &submit_events, submission, error));
     learner->submission = submission;
+    submission->turn = true;
     learner->host->n_submitting++;
     rpc_call_receive(submission->call);
     if (rpc_call_send(submission->call, cohort_v1_SubmitSummaryRequest_fields, &request, error) != STATUS_OK)

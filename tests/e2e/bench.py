@@ -50,6 +50,14 @@ def check_crowd():
     assert crowd["learner"] < few["learner"] + 100 * model, (few, crowd)
 
 
+# A relay answers a learner once all of its learners' summaries are safe: those of one process must not wait for it.
+def check_crowd_behind_relays():
+    result = bench("--learners", 64, "--processes", 2, "--parameters", 100000, "--rounds", 2, "--topology",
+                   "{kind: tree, relays: 2}", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["round_seconds"]["median"] < 2, result.stdout
+
+
 def check_refusal(words, *arguments):
     result = bench(*arguments)
     assert result.returncode == 2, (arguments, result.returncode, result.stderr)
@@ -62,6 +70,7 @@ check_figures(learners=4, parameters=10000, rounds=3, processes=4)
 for parameters in 60 * 256, 60 * 256 + 1, 64 * 256:  # about where models stop to go on the control stream
     check_figures(learners=2, parameters=parameters, rounds=2, processes=2)
 check_crowd()
+check_crowd_behind_relays()
 table = bench("--learners", 2, "--parameters", 5000, "--rounds", 2)
 assert table.returncode == 0 and "5,000 parameters" in table.stdout and "median" in table.stdout, table
 check_refusal("--learners '0' must be from 1", "--learners", 0)
