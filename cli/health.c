@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "cli/access.h"
 #include "cli/command.h"
 #include "rpc/rpc.h"
 #include <stdio.h>
@@ -7,7 +8,9 @@ static enum status check(const char *address, const char *service, int64_t timeo
 {
     struct rpc_runtime *runtime = NULL;
     TRY(rpc_runtime_new(&runtime, 1, error));
-    enum status status = rpc_health_check(runtime, address, service, timeout_ms, error);
+    enum status status = access_apply(runtime, error);
+    if (status == STATUS_OK)
+        status = rpc_health_check(runtime, address, service, timeout_ms, error);
     if (status == STATUS_OK)
         printf("serving\n");
     rpc_runtime_free(runtime);

@@ -1,6 +1,7 @@
 // The `cohort` program: finds the command and prints what went wrong.
 #include "base/log.h"
 #include "base/memory.h"
+#include "cli/access.h"
 #include "cli/command.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +36,9 @@ int main(int argc, char **argv)
     setenv("OPENBLAS_NUM_THREADS", "1", 0);
     memory_tune_for_streams();
     log_open("cohort", LOG_INFO, LOG_AUTO);
-    enum status status = dispatch(argc, argv, &error);
+    enum status status = access_take(&argc, argv, &error);
+    if (status == STATUS_OK)
+        status = dispatch(argc, argv, &error);
     if (status != STATUS_OK)
         fprintf(stderr, "cohort: %s\n", error.message);
     return status_exit_code(status);

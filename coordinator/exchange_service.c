@@ -6,6 +6,7 @@
 #include "coordinator/job.h"
 #include "coordinator/lease.h"
 #include "coordinator/sender.h"
+#include "rpc/security.h"
 #include <pb_decode.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,8 +56,10 @@ static void join(struct attendance *attendance, struct rpc_call *call, const coh
     struct error error = ERROR_INIT;
     if (attendance->member)
         return;
-    enum status status =
-        member_join(attendance->coordinator, request, call, &attendance->member, &reason, &error);
+    reason = cohort_v1_Reason_REASON_UNSPECIFIED;
+    enum status status = rpc_call_speaks_for(call, request->learner, &error);
+    if (status == STATUS_OK)
+        status = member_join(attendance->coordinator, request, call, &attendance->member, &reason, &error);
     if (status != STATUS_OK) {
         cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
         message.which_event = cohort_v1_AttendResponse_dismiss_tag;
@@ -238,6 +241,8 @@ static void fetch_message(struct rpc_call *call, struct rpc_message *message, vo
     if (fetch->sender)
         return; // one request a call
     enum status status = rpc_message_decode(message, cohort_v1_FetchModelRequest_fields, &request, &error);
+    if (status == STATUS_OK)
+        status = rpc_call_speaks_for(call, request.learner, &error);
     if (status == STATUS_OK) {
         coordinator_lock(fetch->coordinator);
         status = open_fetch(fetch, &request, &response.header, &error);
@@ -313,6 +318,10 @@ static void offer_summary(struct rpc_call *call, void *service, const void *mess
     struct error error = ERROR_INIT;
     enum status status = STATUS_NOT_FOUND;
     uint32_t slot;
+    if (rpc_call_speaks_for(call, request->header.learner, &error) != STATUS_OK) {
+        rpc_call_fail(call, &error);
+        return;
+    }
     coordinator_lock(coordinator);
     struct job *job = find_job(coordinator, request->header.experiment_id, &reason, &error);
     if (job)
@@ -429,6 +438,8 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
                                          upload_take, upload_of(submission), &error);
     if (status == STATUS_OK && first && !request.has_header)
         status = error_set(&error, STATUS_INVALID_ARGUMENT, "the first message must hold the header");
+    if (status == STATUS_OK && first)
+        status = partial_check_speaker(&submission->members, &request.header, call, &error);
     if (status == STATUS_OK && first)
         submit_header(submission, call, &request.header);
     else if (!first)

@@ -10,9 +10,15 @@
 #include "coordinator/relay.h"
 #include "nn/blas.h"
 #include "report/prometheus.h"
+#include "rpc/security.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static void log_refusal(const char *who, const char *method, const char *peer, const char *why)
+{
+    log_warn("refused", LOG_S("who", who), LOG_S("method", method), LOG_S("peer", peer), LOG_S("why", why));
+}
 
 struct service {
     struct coordinator_options options;
@@ -98,6 +104,7 @@ static enum status start(struct service *service, struct error *error)
     if (service->relay_of)
         service->options.relay_of = service->relay_of;
     TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
+    TRY(rpc_runtime_secure(service->runtime, &service->options.security, log_refusal, error));
     rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
     TRY(service->options.relay_of ? make_relay(service, error) : make_coordinator(service, error));
     TRY(listen_all(service, address, sizeof address, error));

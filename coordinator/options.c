@@ -146,6 +146,7 @@ const struct field coordinator_fields[] = {
      ROW(trace),
      .help = "file for what each ms of a round goes to, a JSON event a line in the Trace Event Format; "
              "absent: none"},
+    SECURITY_ROWS(struct coordinator_options),
     {.name = "log",
      .type = FIELD_SECTION,
      ROW(log),

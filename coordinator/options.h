@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/program.h"
+#include "config/security.h"
 
 struct coordinator_options {
     struct text_list listen; // addresses
@@ -23,6 +24,7 @@ struct coordinator_options {
     int64_t threads;         // queue threads; 0: one a core, at most 4
     const char *metrics; // address of /metrics; NULL: nowhere
     const char *trace;       // a file; NULL: none
+    struct security_options security;
     struct log_options log;
 };
 

@@ -141,3 +141,13 @@ void partial_send(const struct partial *partial, cohort_v1_SubmitSummaryRequest 
 {
     request->members = (pb_callback_t){.funcs.encode = encode_members, .arg = (void *)(uintptr_t)partial};
 }
+
+enum status partial_check_speaker(const struct partial *partial, const cohort_v1_SummaryHeader *header,
+                                  struct rpc_call *call, struct error *error)
+{
+    if (partial->n == 0 || strcmp(header->codec, PARTIAL_CODEC) != 0)
+        return rpc_call_speaks_for(call, header->learner, error);
+    for (size_t i = 0; i < partial->n; i++)
+        TRY(rpc_call_speaks_for(call, partial->members[i].learner, error));
+    return STATUS_OK;
+}

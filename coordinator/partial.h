@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "cohort/v1/exchange.pb.h"
 #include "reduce/ring.h"
+#include "rpc/security.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,3 +38,7 @@ cohort_v1_SummaryMember partial_member(const cohort_v1_SummaryHeader *header);
 // until then.
 void partial_receive(struct partial *ret, cohort_v1_SubmitSummaryRequest *request);
 void partial_send(const struct partial *partial, cohort_v1_SubmitSummaryRequest *request);
+
+// Whether the caller may act for all whose summaries these are: the header's learner, or a sum's members.
+enum status partial_check_speaker(const struct partial *partial, const cohort_v1_SummaryHeader *header,
+                                  struct rpc_call *call, struct error *error);

@@ -178,8 +178,10 @@ static void join(struct relayed *learner, struct rpc_call *call, const cohort_v1
     struct error error = ERROR_INIT;
     if (learner->joined || learner->up)
         return;
-    enum status status =
-        relay_call(learner->relay, &learner->up, "/cohort.v1.Exchange/Attend", &up_events, learner, &error);
+    enum status status = rpc_call_speaks_for(call, join->learner, &error);
+    if (status == STATUS_OK)
+        status = relay_call(learner->relay, &learner->up, "/cohort.v1.Exchange/Attend", &up_events, learner,
+                            &error);
     if (status != STATUS_OK) {
         rpc_call_finish(call, status, error.message);
         return;

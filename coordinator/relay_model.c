@@ -294,6 +294,8 @@ static void reader_message(struct rpc_call *call, struct rpc_message *message, v
     struct error error = ERROR_INIT;
     enum status status = rpc_message_decode(message, cohort_v1_FetchModelRequest_fields, &request, &error);
     pthread_mutex_lock(&reader->relay->lock);
+    if (status == STATUS_OK)
+        status = rpc_call_speaks_for(call, request.learner, &error);
     if (status == STATUS_OK && !reader->model) // one request a call
         status = open_reader(reader, &request, &error);
     if (status != STATUS_OK)

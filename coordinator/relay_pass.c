@@ -189,6 +189,11 @@ void relay_offer_summary(struct rpc_call *call, void *service, const void *reque
 {
     struct relay *relay = service;
     struct error error = ERROR_INIT;
+    const cohort_v1_OfferSummaryRequest *offered = request;
+    if (rpc_call_speaks_for(call, offered->header.learner, &error) != STATUS_OK) {
+        rpc_call_fail(call, &error);
+        return;
+    }
     struct offer *offer = memory_zalloc(sizeof *offer);
     enum status status = error_no_memory(&error, sizeof *offer);
     if (offer) {

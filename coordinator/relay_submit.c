@@ -265,6 +265,8 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
             relay_fail(submission, error.status, error.message);
         else if (!request.has_header)
             relay_fail(submission, STATUS_INVALID_ARGUMENT, "the first message must hold the header");
+        else if (partial_check_speaker(&submission->members, &request.header, call, &error) != STATUS_OK)
+            relay_fail(submission, error.status, error.message);
         else
             submit_header(submission, &request);
         if (!submission->answered && submission->upload)

@@ -7,8 +7,14 @@
 #include "learner/metrics.h"
 #include "nn/blas.h"
 #include "report/prometheus.h"
+#include "rpc/security.h"
 #include <stdio.h>
 #include <string.h>
+
+static void log_refusal(const char *who, const char *method, const char *peer, const char *why)
+{
+    log_warn("refused", LOG_S("who", who), LOG_S("method", method), LOG_S("peer", peer), LOG_S("why", why));
+}
 
 struct service {
     struct learner_options options;
@@ -80,6 +86,7 @@ static enum status start(struct service *service, struct error *error)
     if (service->options.has_data)
         TRY(check_data(&service->options.data, error));
     TRY(rpc_runtime_new(&service->runtime, 1, error));
+    TRY(rpc_runtime_secure(service->runtime, &service->options.security, log_refusal, error));
     rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)

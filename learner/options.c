@@ -93,6 +93,7 @@ const struct field learner_fields[] = {
      ROW(trace),
      .help = "file for what each ms of a round goes to, a JSON event a line in the Trace Event Format; "
              "absent: none"},
+    SECURITY_ROWS(struct learner_options),
     {.name = "log",
      .type = FIELD_SECTION,
      ROW(log),

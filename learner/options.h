@@ -2,6 +2,7 @@
 #pragma once
 
 #include "config/program.h"
+#include "config/security.h"
 #include "data/format.h"
 
 struct learner_options {
@@ -20,6 +21,7 @@ struct learner_options {
     const char *metrics; // address of /metrics; NULL: nowhere
     const char *trace;        // a file; NULL: none
     const char *state_folder; // what outlives the process; NULL: nothing
+    struct security_options security;
     struct log_options log;
 };
 

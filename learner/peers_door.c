@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "learner/peers_impl.h"
+#include "rpc/security.h"
 #include <pb_decode.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,6 +154,8 @@ static void take_header(struct peers_pull *pull, struct rpc_message *message)
         rpc_message_decode(message, cohort_v1_ExchangeSummaryRequest_fields, &request, &error);
     if (status == STATUS_OK && (!request.has_header || pull->has_header))
         error_set(&error, STATUS_INVALID_ARGUMENT, "the first message must be the summary's header, once");
+    else if (status == STATUS_OK)
+        rpc_call_speaks_for(pull->call, request.header.learner, &error);
     if (error.status != STATUS_OK) {
         refuse(pull, &error);
         return;

@@ -179,3 +179,19 @@ enum status address_explain(const char *address, struct error *error)
     freeaddrinfo(found);
     return explain_number(number, address, error);
 }
+
+bool address_is_local(const char *address)
+{
+    struct host_port parts;
+    struct in_addr four;
+    struct in6_addr six;
+    if (unix_path(address))
+        return true;
+    if (parse(address, &parts, NULL) != STATUS_OK)
+        return false;
+    if (inet_pton(AF_INET, parts.host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, parts.host, &six) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&six);
+    return strcmp(parts.host, "localhost") == 0;
+}

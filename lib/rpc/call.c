@@ -226,6 +226,13 @@ static void plan_send(struct rpc_call *call, struct batch *batch)
         if (call->wait)
             op->flags =
                 GRPC_INITIAL_METADATA_WAIT_FOR_READY | GRPC_INITIAL_METADATA_WAIT_FOR_READY_EXPLICITLY_SET;
+        const char *token = call->channel ? channel_token(call->channel) : NULL;
+        if (token) {
+            call->shown.key = grpc_slice_from_static_string("authorization");
+            call->shown.value = grpc_slice_from_static_string(token); // the channel stays as long as the call
+            op->data.send_initial_metadata.count = 1;
+            op->data.send_initial_metadata.metadata = &call->shown;
+        }
         call->metadata_sent = true;
     }
     struct send_item *item = send_queue_pop(&call->queue);
@@ -338,11 +345,14 @@ struct rpc_call *call_new(const struct call_start *start)
     struct rpc_call *call = memory_zalloc(sizeof *call);
     if (!call)
         return NULL;
-    if (start->path && !(call->path = memory_copy_text(start->path)))
+    if (start->path && !start->server_side && !(call->path = memory_copy_text(start->path)))
         return memory_free(call);
     pthread_mutex_init(&call->lock, NULL);
     atomic_init(&call->refs, start->server_side ? 1 : 2);
     call->grpc = start->grpc;
+    call->security = start->security;
+    call->identity = start->identity;
+    call->served_path = start->server_side ? start->path : NULL;
     call->server_side = start->server_side;
     call->events = start->events;
     call->user = start->user;

@@ -36,7 +36,11 @@ struct rpc_call {
     bool wait;
     int64_t timeout_ms;
     struct rpc_channel *channel;
-    char *path; // client side
+    char *path;                // client side
+    struct security *security; // server side, as is what follows; NULL: nobody is asked
+    struct identity identity;
+    const char *served_path;
+    grpc_metadata shown; // client side: the join token
     void (*over)(struct rpc_call *call, void *context);
     void *context;
 

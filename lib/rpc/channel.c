@@ -1,6 +1,7 @@
 // A client's connection, and the words for what may go wrong with it.
 #include "base/memory.h"
 #include "rpc/channel_arguments.h"
+#include "rpc/guard.h"
 #include "rpc/rpc_impl.h"
 #include <grpc/support/time.h>
 #include <string.h>
@@ -30,6 +31,12 @@ const char *channel_address(const struct rpc_channel *channel)
     return channel->address;
 }
 
+const char *channel_token(const struct rpc_channel *channel)
+{
+    const struct security *security = runtime_security(channel->runtime);
+    return security ? security->token : NULL;
+}
+
 struct rpc_runtime *channel_runtime(const struct rpc_channel *channel)
 {
     return channel->runtime;
@@ -37,6 +44,8 @@ struct rpc_runtime *channel_runtime(const struct rpc_channel *channel)
 
 static grpc_channel *connect_later(const struct rpc_runtime *runtime, const char *target)
 {
+    struct security *security = runtime_security(runtime);
+    const char *name = security ? security->options.name : NULL;
     grpc_arg args[] = {
         CHANNEL_ARGUMENTS_SHARED(runtime),
         // Each channel has its own connection, which goes when it goes.
@@ -50,9 +59,12 @@ static grpc_channel *connect_later(const struct rpc_runtime *runtime, const char
         INTEGER_ARGUMENT(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_TIMEOUT_MS),
         // A coordinator that moves to another machine is looked up again at once.
         INTEGER_ARGUMENT(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, BACKOFF_MAX_MS / 2),
+        {.type = GRPC_ARG_STRING,
+         .key = (char[]){GRPC_SSL_TARGET_NAME_OVERRIDE_ARG},
+         .value.string = (char *)(uintptr_t)name},
     };
-    grpc_channel_args all = {.num_args = ARRAY_SIZE(args), .args = args};
-    grpc_channel_credentials *credentials = credentials_for_channel();
+    grpc_channel_args all = {.num_args = ARRAY_SIZE(args) - !name, .args = args};
+    grpc_channel_credentials *credentials = credentials_for_channel(security);
     grpc_channel *channel = grpc_channel_create(target, credentials, &all);
     grpc_channel_credentials_release(credentials);
     return channel;

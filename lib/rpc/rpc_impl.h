@@ -5,6 +5,7 @@
 #pragma once
 
 #include "rpc/rpc.h"
+#include "rpc/security.h"
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
@@ -47,11 +48,15 @@ enum status address_target(char **ret, const char *address, struct error *error)
 enum status address_prepare(const char *address, struct error *error);
 // Says why listening on `address` failed, by trying it.
 enum status address_explain(const char *address, struct error *error);
+// Whether only this machine reaches it.
+bool address_is_local(const char *address);
 
 // ---- credentials.c: where TLS goes
 
-grpc_channel_credentials *credentials_for_channel(void);
-grpc_server_credentials *credentials_for_server(void);
+struct security; // guard.h
+
+grpc_channel_credentials *credentials_for_channel(struct security *security);
+grpc_server_credentials *credentials_for_server(struct security *security);
 
 // ---- message.c
 
@@ -94,6 +99,8 @@ struct call_start {
     struct rpc_channel *channel; // client side: a reference is taken
     int64_t timeout_ms;
     const char *path;
+    struct security *security; // server side: who asks; NULL: nobody is asked
+    struct identity identity;
     bool wait;
     void (*over)(struct rpc_call *call, void *context); // after `closed`, before the last reference goes
     void *context;
@@ -114,6 +121,7 @@ void *call_context(const struct rpc_call *call);
 
 void channel_ref(struct rpc_channel *channel);
 void channel_unref(struct rpc_channel *channel);
+const char *channel_token(const struct rpc_channel *channel); // "Bearer ..." or NULL
 const char *channel_address(const struct rpc_channel *channel);
 struct rpc_runtime *channel_runtime(const struct rpc_channel *channel);
 // What a client is told when a call ends with gRPC's own words: names the address and what to do.

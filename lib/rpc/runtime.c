@@ -1,5 +1,6 @@
 // gRPC's start and end, and the queues: one thread each, which runs every callback of the calls bound to it.
 #include "base/memory.h"
+#include "rpc/guard.h"
 #include "rpc/rpc_impl.h"
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -18,6 +19,7 @@ struct rpc_runtime {
     atomic_size_t next;
     size_t n_queues;
     bool window_probe;
+    struct security *security;
     struct queue queues[];
 };
 
@@ -114,6 +116,7 @@ struct rpc_runtime *rpc_runtime_free(struct rpc_runtime *runtime)
     for (size_t i = 0; i < runtime->n_queues; i++)
         queue_stop(&runtime->queues[i]);
     grpc_shutdown_blocking();
+    security_free(runtime->security);
     return memory_free(runtime);
 }
 
@@ -148,4 +151,19 @@ bool runtime_is_queue_thread(const struct rpc_runtime *runtime)
         if (pthread_equal(pthread_self(), runtime->queues[i].thread))
             return true;
     return false;
+}
+
+enum status rpc_runtime_secure(struct rpc_runtime *runtime, const struct security_options *options,
+                               void (*refused)(const char *who, const char *method, const char *peer,
+                                               const char *why),
+                               struct error *error)
+{
+    TRY(security_new(&runtime->security, options, error));
+    runtime->security->refused = refused;
+    return STATUS_OK;
+}
+
+struct security *runtime_security(const struct rpc_runtime *runtime)
+{
+    return runtime->security;
 }

@@ -5,6 +5,7 @@
 // cancel_all, await the tag, the armed requests and the calls, destroy.
 #include "base/memory.h"
 #include "rpc/channel_arguments.h"
+#include "rpc/guard.h"
 #include "rpc/rpc_impl.h"
 #include <assert.h>
 #include <errno.h>
@@ -177,11 +178,23 @@ static void handle(struct rpc_call *call, const struct method_entry *entry, cons
     call_begin(call);
 }
 
-static void accept_call(struct rpc_server *server, grpc_call *grpc, struct method_entry *entry,
-                        const char *path)
+// Whose security decides; NULL: nobody is asked, on a port without TLS.
+static struct security *guard_of(const struct rpc_server *server)
 {
-    struct rpc_call *call = call_new(
-        &(struct call_start){.grpc = grpc, .server_side = true, .over = call_over, .context = entry});
+    struct security *security = runtime_security(server->runtime);
+    return security && security->options.certificate ? security : NULL;
+}
+
+static void accept_call(struct rpc_server *server, grpc_call *grpc, struct method_entry *entry,
+                        const char *path, const struct identity *identity, const struct error *refusal)
+{
+    struct rpc_call *call = call_new(&(struct call_start){.grpc = grpc,
+                                                          .server_side = true,
+                                                          .over = call_over,
+                                                          .context = entry,
+                                                          .path = entry->path,
+                                                          .security = guard_of(server),
+                                                          .identity = *identity});
     if (!call) {
         grpc_call_cancel_with_status(grpc, GRPC_STATUS_RESOURCE_EXHAUSTED, "out of memory", NULL);
         grpc_call_unref(grpc);
@@ -190,7 +203,12 @@ static void accept_call(struct rpc_server *server, grpc_call *grpc, struct metho
     pthread_mutex_lock(&server->lock);
     server->n_calls++;
     pthread_mutex_unlock(&server->lock);
-    handle(call, entry, path);
+    if (refusal->status == STATUS_OK) {
+        handle(call, entry, path);
+    } else {
+        rpc_call_finish(call, refusal->status, refusal->message);
+        call_begin(call);
+    }
 }
 
 static void disarm(struct rpc_server *server)
@@ -225,10 +243,15 @@ static void arrival_tag(struct rpc_tag *tag, bool ok)
     grpc_call *grpc = arrival->call;
     struct method_entry *entry = find_method(server, &arrival->details.method);
     char *path = entry->method ? NULL : grpc_slice_to_c_string(arrival->details.method);
+    struct identity identity = {0};
+    struct error refusal = ERROR_INIT;
+    if (guard_of(server))
+        guard_admit(guard_of(server), grpc, &arrival->metadata, path ? path : entry->path, &identity,
+                    &refusal);
     grpc_call_details_destroy(&arrival->details);
     grpc_metadata_array_destroy(&arrival->metadata);
     arm(arrival); // once shutting down, it comes back as not OK
-    accept_call(server, grpc, entry, path ? path : entry->path);
+    accept_call(server, grpc, entry, path ? path : entry->path, &identity, &refusal);
     gpr_free(path);
 }
 
@@ -308,7 +331,14 @@ enum status rpc_server_listen(struct rpc_server *server, const char *address, in
         return error_set(error, STATUS_FAILED_PRECONDITION,
                          "'%s' comes too late: ports are added before the server starts", address);
     TRY(address_prepare(address, error));
-    grpc_server_credentials *credentials = credentials_for_server();
+    struct security *security = runtime_security(server->runtime);
+    if (security && !security->options.certificate && !security->options.insecure &&
+        !address_is_local(address))
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "'%s' would let anyone who reaches it do anything; set tls.certificate, tls.key and "
+                         "tls.ca, or insecure: true",
+                         address);
+    grpc_server_credentials *credentials = credentials_for_server(security);
     int port = grpc_server_add_http2_port(server->grpc, address, credentials);
     grpc_server_credentials_release(credentials);
     if (port <= 0)

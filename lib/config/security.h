@@ -1,0 +1,32 @@
+// The settings of `struct security_options`, the same for every service.
+#pragma once
+
+#include "base/security.h"
+#include "config/fields.h"
+
+extern const struct field tls_fields[];
+
+// The rows of a service's table for the member `security` of its struct, `options`.
+#define SECURITY_ROWS(options)                                                                               \
+    {.name = "tls",                                                                                          \
+     .type = FIELD_SECTION,                                                                                  \
+     .offset = offsetof(options, security),                                                                  \
+     .fields = tls_fields,                                                                                   \
+     .help = "TLS on every port and connection; see docs/security.md"},                                      \
+        {.name = "insecure",                                                                                 \
+         .type = FIELD_BOOL,                                                                                 \
+         .offset = offsetof(options, security.insecure),                                                     \
+         .fallback = "false",                                                                                \
+         .help = "serve without TLS on addresses that other machines reach: anyone may call anything"},      \
+        {.name = "tokens",                                                                                   \
+         .type = FIELD_TEXT,                                                                                 \
+         .offset = offsetof(options, security.tokens),                                                       \
+         .help = "file of the join tokens that are accepted, made by `cohort token`; absent: none is"},      \
+        {.name = "token",                                                                                    \
+         .type = FIELD_TEXT,                                                                                 \
+         .offset = offsetof(options, security.token),                                                        \
+         .help = "join token that this process shows to those that it calls, or file:PATH"},                 \
+    {                                                                                                        \
+        .name = "audit", .type = FIELD_TEXT, .offset = offsetof(options, security.audit),                    \
+        .help = "file that gets a JSON line for every call: who, what, when, from where, allowed or refused" \
+    }
