@@ -1,5 +1,6 @@
 #include "cli/remote.h"
 #include "base/clock.h"
+#include "cli/access.h"
 #include "cli/steer.h"
 #include <pb_decode.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ enum status remote_open(struct remote *remote, struct error *error)
     if (!remote->address)
         remote->address = preset && *preset ? preset : "127.0.0.1:7070";
     TRY(rpc_runtime_new(&remote->runtime, 1, error));
+    TRY(access_apply(remote->runtime, error));
     if (remote->wait_s > 0)
         TRY(remote_await(remote, error));
     return rpc_channel_new(&remote->channel, remote->runtime, remote->address, error);

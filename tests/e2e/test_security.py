@@ -198,13 +198,13 @@ def it_takes_learners_in_by_certificate_and_by_token(world):
     world.learner(coordinator, "site-a", *tls("certs", "site-a"))
     shown = token(world, "--learner", "ward-*")
     world.learner(coordinator, "ward-7", "tls.ca=certs/ca.crt", f"token={shown}")
-    world.learner(coordinator, "site-c", *tls("certs", "site-b"))  # in another's name
+    thief = world.learner(coordinator, "site-c", *tls("certs", "site-b"))
     stub = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
+    assert thief.process.wait(60) == 2 and "may not act for learner 'site-c'" in thief.words(), thief.words()
+    assert any(line["status"] == "PERMISSION_DENIED" and "site-c" in line["reason"] for line in audit(world))
     until = time.monotonic() + 60
     names = set()
-    while names != {"site-a", "ward-7"} or not any(
-        line["status"] == "PERMISSION_DENIED" and "site-c" in line["reason"] for line in audit(world)
-    ):
+    while names != {"site-a", "ward-7"}:
         assert time.monotonic() < until, (names, audit(world)[-3:])
         names = {row.name for row in stub.ListLearners().learners}
         time.sleep(0.05)
