@@ -10,7 +10,9 @@ enum { LOOK_MS = 1000 };
 
 struct printer {
     bool json;
-    uint64_t next; // the event that is wanted next
+    uint64_t first;  // the event that is wanted first
+    uint64_t cursor; // of the last one printed
+    int64_t unix_ms; // its time; a coordinator that was started again numbers from 1
 };
 
 static enum status print_event(void *user, const cohort_v1_WatchExperimentResponse *event,
@@ -18,6 +20,9 @@ static enum status print_event(void *user, const cohort_v1_WatchExperimentRespon
 {
     struct printer *printer = user;
     struct bytes line = BYTES_INIT;
+    if (event->unix_ms < printer->unix_ms ||
+        (event->unix_ms == printer->unix_ms && event->cursor <= printer->cursor))
+        return STATUS_OK; // printed before the stream broke
     if (printer->json)
         event_json(event, &line);
     else
@@ -27,7 +32,9 @@ static enum status print_event(void *user, const cohort_v1_WatchExperimentRespon
         status = error_no_memory(error, line.n);
     else if (line.n && (fwrite(line.data, 1, line.n, stdout) != line.n || fflush(stdout)))
         status = error_errno(error, errno, "cannot write", "standard output");
-    printer->next = event->cursor + 1;
+    printer->cursor = event->cursor;
+    printer->unix_ms = event->unix_ms;
+    printer->first = 0;
     bytes_release(&line);
     return status;
 }
@@ -36,7 +43,7 @@ static enum status follow(const struct remote *remote, const char *experiment_id
                           struct error *error)
 {
     struct event_stream *stream = NULL;
-    TRY(event_stream_new(&stream, remote->channel, experiment_id, printer->next, print_event, printer,
+    TRY(event_stream_new(&stream, remote->channel, experiment_id, printer->first, print_event, printer,
                          error));
     while (!event_stream_wait(stream, LOOK_MS))
         ;
@@ -61,7 +68,7 @@ static enum status outcome(const struct remote *remote, const char *experiment_i
 enum status watch_experiment(const struct remote *remote, const char *experiment_id,
                              const struct watch_options *options, struct error *error)
 {
-    struct printer printer = {.json = options->json, .next = options->cursor};
+    struct printer printer = {.json = options->json, .first = options->cursor};
     enum status status;
     while ((status = follow(remote, experiment_id, &printer, error)) == STATUS_UNAVAILABLE &&
            remote->wait_s > 0)

@@ -123,4 +123,26 @@ def it_goes_back_to_a_coordinator_that_was_replaced(world):
     assert watch.returncode == 2 and f"no experiment '{experiment_id}'" in err, (out, err)
 
 
+def it_goes_on_after_a_coordinator_was_started_again(world):
+    address = f"127.0.0.1:{free_port()}"
+    settings = f'listen=["{address}"]', "read_data=true", f"state.folder={world.folder}/state"
+    first = Service(world, "cohort-coordinator", *settings)
+    wanted = {"learners": 1, "rounds": 6}
+    experiment = classes_experiment(world.folder, collaboration=wanted, simulation={"delay": "200ms"})
+    path = world.write("tiny.yaml", experiment)
+    experiment_id = good(world, "submit", path, "--coordinator", address).strip()
+    watch = world.start("watch", experiment_id, "--coordinator", address, "--wait", "100", "--json")
+    world.learner(address, "learner-0")
+    rounds = []
+    while 2 not in rounds:
+        event = json.loads(watch.stdout.readline())
+        rounds += [event["round"]] if event["event"] == "round_committed" else []
+    first.kill()
+    Service(world, "cohort-coordinator", *settings)
+    out, err = watch.communicate(timeout=120)
+    rounds += [event["round"] for event in events(out) if event["event"] == "round_committed"]
+    # A coordinator that resumes tells of the round that it resumes from again.
+    assert watch.returncode == 0 and rounds in ([1, 2, 2, 3, 4, 5, 6], [1, 2, 3, 3, 4, 5, 6]), (rounds, out, err)
+
+
 main(globals())
