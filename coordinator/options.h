@@ -22,7 +22,7 @@ struct coordinator_options {
     int64_t max_watchers;    // 0: any number
     int64_t max_streams;     // of a connection at once; 0: any number
     int64_t threads;         // queue threads; 0: one a core, at most 4
-    const char *metrics; // address of /metrics; NULL: nowhere
+    const char *metrics;     // address of /metrics; NULL: nowhere
     const char *trace;       // a file; NULL: none
     struct security_options security;
     struct log_options log;

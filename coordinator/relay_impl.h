@@ -7,8 +7,8 @@
 #include "coordinator/lease.h"
 #include "coordinator/partial.h"
 #include "coordinator/relay.h"
-#include "rpc/security.h"
 #include "experiment/experiment.h"
+#include "rpc/security.h"
 #include <pthread.h>
 #include <stdatomic.h>
 

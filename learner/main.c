@@ -20,7 +20,7 @@ struct service {
     struct learner_options options;
     struct program_arguments arguments;
     struct rpc_runtime *runtime;
-    struct rpc_server *server; // NULL: its own service is not offered
+    struct rpc_server *server;         // NULL: its own service is not offered
     struct prometheus_server *metrics; // NULL: none
     struct host *host;
 };
@@ -60,8 +60,8 @@ static enum status offer_metrics(struct service *service, struct error *error)
     int port = 0;
     if (!service->options.metrics)
         return STATUS_OK;
-    if (prometheus_server_new(&service->metrics, service->options.metrics, host_metrics, service->host,
-                              &port, error) != STATUS_OK)
+    if (prometheus_server_new(&service->metrics, service->options.metrics, host_metrics, service->host, &port,
+                              error) != STATUS_OK)
         return error_prefix(error, "metrics");
     log_info("metrics", LOG_S("address", service->options.metrics), LOG_I("port", port));
     return STATUS_OK;

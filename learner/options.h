@@ -18,7 +18,7 @@ struct learner_options {
     bool use_experiment_data; // take a part of the experiment's data instead, as under `cohort run`
     int64_t threads;          // that train; 0: one a core
     int64_t retry_most_ms;    // longest pause before trying to connect again
-    const char *metrics; // address of /metrics; NULL: nowhere
+    const char *metrics;      // address of /metrics; NULL: nowhere
     const char *trace;        // a file; NULL: none
     const char *state_folder; // what outlives the process; NULL: nothing
     struct security_options security;

@@ -22,8 +22,8 @@ enum {
         .type = GRPC_ARG_INTEGER, .key = (char[]){name}, .value.integer = (number)                           \
     }
 
-// A frame is sent whole before what waits behind it: large ones cost the reader less, but only where they pass in
-// a moment. The resource quota stays as gRPC has it (docs/benchmarks.md).
+// A frame is sent whole before what waits behind it: large ones cost the reader less, but only where they
+// pass in a moment. The resource quota stays as gRPC has it (docs/benchmarks.md).
 enum { FRAME_BYTES = 16384, FRAME_BYTES_FAST = 1 << 20 };
 
 #define CHANNEL_ARGUMENTS_SHARED(runtime)                                                                    \
