@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""./dev soak: 500 kills over 200 rounds, coordinator and learners, at random; the model must be the undisturbed run's.
-KILLS, ROUNDS and SEED change that."""
+"""500 kills over 200 rounds, coordinator and learners, at random: the undisturbed run's model (KILLS, ROUNDS, SEED)."""
 import os
 
 import cohort_e2e
