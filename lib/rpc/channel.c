@@ -3,6 +3,7 @@
 #include "rpc/channel_arguments.h"
 #include "rpc/guard.h"
 #include "rpc/rpc_impl.h"
+#include <grpc/support/alloc.h>
 #include <grpc/support/time.h>
 #include <string.h>
 
@@ -11,6 +12,10 @@ struct rpc_channel {
     struct rpc_runtime *runtime;
     grpc_channel *grpc;
     char *address;
+
+    struct rpc_tag state_tag; // the watch over the connection's state: one at a time, with a reference
+    pthread_mutex_t lock;     // guards what follows, and `grpc` against its end while the watch uses it
+    bool closed;
 };
 
 void channel_ref(struct rpc_channel *channel)
@@ -22,6 +27,7 @@ void channel_unref(struct rpc_channel *channel)
 {
     if (atomic_fetch_sub_explicit(&channel->refs, 1, memory_order_acq_rel) != 1)
         return;
+    pthread_mutex_destroy(&channel->lock);
     memory_free(channel->address);
     memory_free(channel);
 }
@@ -70,6 +76,63 @@ static grpc_channel *connect_later(const struct rpc_runtime *runtime, const char
     return channel;
 }
 
+static gpr_timespec deadline_after(int64_t timeout_ms)
+{
+    if (timeout_ms <= 0)
+        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
+}
+
+// ---- a name that does not resolve yet --------------------------------------------------------------------
+// gRPC asks for it again after 1 s, then longer, up to 120 s, and no argument bounds that; a pod that starts
+// before the service that it dials would join minutes late. So when nothing has changed for a while after a
+// failure, it is told to start over: often while the name has never resolved, seldom once it has, since that
+// begins the pauses between refused connections anew too.
+
+static bool has_resolved(const struct rpc_channel *channel)
+{
+    char *policy = NULL; // of the first resolution
+    grpc_channel_info info = {.lb_policy_name = &policy};
+    grpc_channel_get_info(channel->grpc, &info);
+    bool resolved = policy && *policy;
+    gpr_free(policy);
+    return resolved;
+}
+
+static void watch_state(struct rpc_channel *channel)
+{
+    grpc_connectivity_state state = grpc_channel_check_connectivity_state(channel->grpc, 0);
+    gpr_timespec until = gpr_inf_future(GPR_CLOCK_MONOTONIC);
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE)
+        until = deadline_after(has_resolved(channel) ? RENEW_SELDOM_MS : RENEW_MS);
+    tag_leaves(&channel->state_tag);
+    grpc_channel_watch_connectivity_state(channel->grpc, state, until, runtime_next_queue(channel->runtime),
+                                          &channel->state_tag);
+}
+
+static void state_watched(struct rpc_tag *tag, bool changed)
+{
+    struct rpc_channel *channel = container_of(tag, struct rpc_channel, state_tag);
+    pthread_mutex_lock(&channel->lock);
+    bool closed = channel->closed;
+    if (!closed && !changed)
+        grpc_channel_reset_connect_backoff(channel->grpc);
+    if (!closed)
+        watch_state(channel);
+    pthread_mutex_unlock(&channel->lock);
+    if (closed)
+        channel_unref(channel);
+}
+
+static void watch_begin(struct rpc_channel *channel)
+{
+    channel->state_tag.run = state_watched;
+    if (!grpc_channel_support_connectivity_watcher(channel->grpc))
+        return; // one that never connects
+    channel_ref(channel);
+    watch_state(channel);
+}
+
 enum status rpc_channel_new(struct rpc_channel **ret, struct rpc_runtime *runtime, const char *address,
                             struct error *error)
 {
@@ -83,9 +146,11 @@ enum status rpc_channel_new(struct rpc_channel **ret, struct rpc_runtime *runtim
         return error_no_memory(error, sizeof *channel);
     }
     atomic_init(&channel->refs, 1);
+    pthread_mutex_init(&channel->lock, NULL);
     channel->runtime = runtime;
     channel->address = copy;
     channel->grpc = connect_later(runtime, target);
+    watch_begin(channel);
     *ret = channel;
     return STATUS_OK;
 }
@@ -94,17 +159,13 @@ struct rpc_channel *rpc_channel_free(struct rpc_channel *channel)
 {
     if (!channel)
         return NULL;
+    pthread_mutex_lock(&channel->lock);
+    channel->closed = true;
+    pthread_mutex_unlock(&channel->lock);
     grpc_channel_destroy(channel->grpc);
     channel->grpc = NULL;
     channel_unref(channel);
     return NULL;
-}
-
-static gpr_timespec deadline_after(int64_t timeout_ms)
-{
-    if (timeout_ms <= 0)
-        return gpr_inf_future(GPR_CLOCK_MONOTONIC);
-    return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
 }
 
 enum status rpc_call_start(struct rpc_call **ret, struct rpc_channel *channel, const char *path,

@@ -12,6 +12,8 @@ enum {
     PING_INTERVAL_MIN_MS = 1000,
     BACKOFF_FIRST_MS = 50, // gRPC takes 100 at least
     BACKOFF_MAX_MS = 2000,
+    RENEW_MS = 500, // channel.c
+    RENEW_SELDOM_MS = 10000,
     CONNECT_TIMEOUT_MS = 5000,
     METADATA_BYTES_MAX = 16 << 10, // of a call: names, a token; more is RESOURCE_EXHAUSTED
     HANDSHAKE_TIMEOUT_MS = 10000, // whoever has connected and does not say hello is cut off; gRPC waits 120 s
