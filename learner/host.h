@@ -87,6 +87,10 @@ struct learner {
         double train_loss, train_accuracy, train_seconds, fetch_seconds;
         double parameter_distance; // from where training began, relative to that; NAN: not asked for
     } result;
+    struct { // since the process started, for /metrics
+        uint64_t n_trained, sent_bytes;
+        double train_seconds, fetch_seconds;
+    } tally;
     cohort_v1_Evaluate evaluation; // asked for last (evaluation.c)
     bool evaluation_wanted;        // and not answered
     cohort_v1_Evaluate evaluating; // what it was when evaluating began; the pool's meanwhile
@@ -124,6 +128,7 @@ struct host {
     size_t n_learners, n_stopped;
     uint64_t peak_rss_bytes; // as read at peak_rss_ms
     int64_t peak_rss_ms;
+    uint64_t received_bytes;  // of models
     struct learner *learners; // [n_learners]
     size_t n_submitting;      // at most SUBMISSIONS_MAX; the others wait, in their order
     struct learner *first_to_submit, **last_to_submit;

@@ -43,6 +43,7 @@ void learner_submit_small(struct learner *learner)
     if (n)
         memcpy(summary->data->bytes, bytes, n);
     learner->assigned = false;
+    learner->tally.sent_bytes += n;
     learner_send(learner, &request);
     learner_trace(learner, "submit", begun_ns, summary->header.round);
     memory_free(summary->data);

@@ -137,6 +137,9 @@ static void trained(struct learner *learner, enum status status, const struct er
     learner->activity = ACTIVITY_NONE;
     if (status == STATUS_OK && valid) {
         learner->kept_round = learner->round;
+        learner->tally.n_trained++;
+        learner->tally.train_seconds += learner->result.train_seconds;
+        learner->tally.fetch_seconds += learner->result.fetch_seconds;
         int64_t wait_ms = pretended_wait_ms(learner, learner->round);
         if (wait_ms)
             learner_pause(learner, wait_ms);

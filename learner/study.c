@@ -260,6 +260,7 @@ static void fetch_closed(struct rpc_call *call, enum status status, const char *
     if (study->received == fetched_bytes(study) && status == STATUS_OK) {
         study->complete = true;
         study->round = study->fetching;
+        host->received_bytes += study->received;
         wake_waiting(study);
     } else {
         if (status == STATUS_NOT_FOUND || status == STATUS_OUT_OF_RANGE)
@@ -345,6 +346,7 @@ void study_give(struct study *study, uint32_t round, const char *sha256, const v
     if (!study->values)
         return; // the fetch tells of it
     memcpy(study->values, bytes, n);
+    study->host->received_bytes += n;
     study->received = n;
     study->round = study->fetching = round;
     snprintf(study->sha256, sizeof study->sha256, "%s", sha256);

@@ -126,6 +126,7 @@ static void submit_writable(struct rpc_call *call, void *user)
         submission->ended = true;
         rpc_call_end(call);
         pthread_mutex_lock(&host->lock);
+        submission->learner->tally.sent_bytes += submission->bytes;
         end_turn(submission);
         submit_next(host);
         pthread_mutex_unlock(&host->lock);

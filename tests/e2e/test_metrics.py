@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """/metrics of coordinator, learner and relay, compared with what the API tells; and, where it is installed, as the real
 Prometheus reads it."""
+import contextlib
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -70,6 +72,11 @@ def it_tells_what_the_api_tells(world):
         assert own["cohort_learner_joined", f"learner-{i}"] == 1
         assert own["cohort_learner_trained_round", f"learner-{i}"] <= 3
         assert own["process_resident_memory_bytes",] > 1e6
+        assert own["cohort_learner_phase_seconds_count", f"learner-{i}", "train"] == 3
+        assert own["cohort_learner_phase_seconds_sum", f"learner-{i}", "train"] > 0
+        assert own["cohort_learner_sent_bytes_total", f"learner-{i}"] == experiment.bytes_up / 2
+        assert own["cohort_learner_received_bytes_total",] >= experiment.model_parameters * 4 * 3
+        assert own["cohort_learner_train_loss", f"learner-{i}"] > 0
 
 
 def it_counts_rejected_summaries_by_reason(world):
@@ -108,6 +115,76 @@ def it_refuses_an_address_that_it_cannot_have(world):
         assert "metrics" in service.words() and word in service.words(), service.words()
 
 
+MONITORING = pathlib.Path(__file__).resolve().parents[2] / "config/monitoring"
+NAME = re.compile(r"\b(?:cohort|process)_[a-z_]+")
+
+
+def families(text):
+    kinds = dict(line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
+    return {name + end for name, kind in kinds.items() for end in (("_sum", "_count") if kind == "summary" else ("",))}
+
+
+def dashboard_expressions():
+    board = json.loads((MONITORING / "dashboard.json").read_text())
+    return [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def it_has_every_metric_that_alerts_and_dashboard_ask_for(world):
+    coordinator, learners, _ = train(world)
+    there = families(scrape(coordinator)) | families(scrape(learners[0]))
+    rules = re.findall(r"^ +expr: (.*)$", (MONITORING / "alerts.yaml").read_text(), re.M)
+    assert len(rules) > 5 and len(dashboard_expressions()) > 10
+    for expression in (*rules, *dashboard_expressions()):
+        asked = set(NAME.findall(re.sub(r'"[^"]*"', "", expression)))
+        assert asked and asked <= there, (expression, asked - there)
+
+
+def ask(address, path, **query):
+    with urllib.request.urlopen(f"http://{address}/api/v1/{path}?" + urllib.parse.urlencode(query), timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
+def rows(address, query):
+    """What Prometheus answers; nothing while it does not serve yet."""
+    try:
+        return ask(address, "query", query=query)["result"]
+    except (OSError, urllib.error.URLError):
+        return []
+
+
+@contextlib.contextmanager
+def prometheus(world, targets):
+    """The address of a Prometheus that scrapes them, with the example alerts as rules."""
+    jobs = [{"job_name": "cohort", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [{"targets": targets}]}]
+    config = world.folder / "prometheus.yml"
+    config.write_text(
+        json.dumps({"global": {"evaluation_interval": "200ms"}, "rule_files": [str(MONITORING / "alerts.yaml")], "scrape_configs": jobs})
+    )
+    address = f"127.0.0.1:{free_port()}"
+    process = subprocess.Popen(
+        ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={world.folder}/tsdb", f"--web.listen-address={address}"],
+        stdout=subprocess.DEVNULL,
+        stderr=(world.folder / "prometheus.txt").open("wb"),
+        env=world.environment,
+    )
+    try:
+        yield address
+    finally:
+        process.terminate()
+        process.wait(TIMEOUT)
+
+
+def await_(what, test):
+    until = time.monotonic() + TIMEOUT
+    while not test():
+        assert time.monotonic() < until, what
+        time.sleep(0.1)
+
+
+def healths(address):
+    return [rule["health"] for group in ask(address, "rules")["groups"] for rule in group["rules"]]
+
+
 def it_is_scraped_by_prometheus(world):
     if not shutil.which("prometheus") or not shutil.which("promtool"):
         print("# Debian's package prometheus is not installed: not tried")
@@ -118,32 +195,21 @@ def it_is_scraped_by_prometheus(world):
             ["promtool", "check", "metrics"], input=scrape(service), capture_output=True, text=True, timeout=TIMEOUT
         )
         assert checked.returncode == 0 and not checked.stderr, checked
+    checked = subprocess.run(["promtool", "check", "rules", MONITORING / "alerts.yaml"], capture_output=True, text=True, timeout=TIMEOUT)
+    assert checked.returncode == 0, checked
     targets = [f"127.0.0.1:{it.wait_for_record('metrics')['port']}" for it in (coordinator, *learners)]
-    jobs = [{"job_name": "cohort", "scrape_interval": "200ms", "scrape_timeout": "200ms"}]
-    jobs[0]["static_configs"] = [{"targets": targets}]
-    config = world.folder / "prometheus.yml"
-    config.write_text(json.dumps({"scrape_configs": jobs}))
-    address = f"127.0.0.1:{free_port()}"
-    prometheus = subprocess.Popen(
-        ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={world.folder}/tsdb", f"--web.listen-address={address}"],
-        stdout=subprocess.DEVNULL,
-        stderr=(world.folder / "prometheus.txt").open("wb"),
-        env=world.environment,
-    )
-    try:
-        until, rows = time.monotonic() + 60, []
-        while not rows and time.monotonic() < until:
-            try:
-                url = f"http://{address}/api/v1/query?" + urllib.parse.urlencode({"query": "cohort_experiment_round"})
-                with urllib.request.urlopen(url, timeout=10) as answer:
-                    rows = json.load(answer)["data"]["result"]
-            except (OSError, urllib.error.URLError):
-                pass
-            time.sleep(0.1)
-        assert rows and rows[0]["metric"]["experiment"] == experiment.id and rows[0]["value"][1] == "3", rows
-    finally:
-        prometheus.terminate()
-        prometheus.wait(TIMEOUT)
+    with prometheus(world, targets) as address:
+        await_("nothing was scraped", lambda: len(rows(address, "cohort_build_info")) == 3)
+        found = rows(address, "cohort_experiment_round")
+        assert found[0]["metric"]["experiment"] == experiment.id and found[0]["value"][1] == "3", found
+        for expression in dashboard_expressions():
+            answer = ask(address, "query", query=expression.replace("$experiment", ".*"))
+            rated = "rate(" in expression or "rejected" in expression  # which need a longer past, or a fault
+            assert rated or answer["result"], expression
+        await_("a rule does not evaluate", lambda: set(healths(address)) == {"ok"})
+        learners[0].process.kill()  # a learner that is not scraped any more alerts nobody; a coordinator that is not does
+        coordinator.process.kill()
+        await_("no alert is pending", lambda: "CohortCoordinatorDown" in {it["labels"]["alertname"] for it in ask(address, "alerts")["alerts"]})
 
 
 main(globals())
