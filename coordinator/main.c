@@ -10,6 +10,7 @@
 #include "coordinator/relay.h"
 #include "nn/blas.h"
 #include "report/prometheus.h"
+#include "rpc/accept.h"
 #include "rpc/security.h"
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +69,8 @@ static enum status make_relay(struct service *service, struct error *error)
     const struct rpc_service services[] = {relay_service(service->relay)};
     const struct rpc_server_options options = {.services = services,
                                                .n_services = ARRAY_SIZE(services),
-                                               .max_streams = service->options.max_streams};
+                                               .max_streams = service->options.max_streams,
+                                               .max_received_bytes = service->options.max_received_bytes};
     log_info("relaying", LOG_S("to", service->options.relay_of));
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
@@ -80,7 +82,8 @@ static enum status make_coordinator(struct service *service, struct error *error
                                            exchange_service(service->coordinator)};
     const struct rpc_server_options options = {.services = services,
                                                .n_services = ARRAY_SIZE(services),
-                                               .max_streams = service->options.max_streams};
+                                               .max_streams = service->options.max_streams,
+                                               .max_received_bytes = service->options.max_received_bytes};
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
 
@@ -103,6 +106,7 @@ static enum status start(struct service *service, struct error *error)
         return error_set(error, STATUS_INVALID_ARGUMENT, "'listen' names no address; give at least one");
     if (service->relay_of)
         service->options.relay_of = service->relay_of;
+    accept_limit((size_t)service->options.max_connections, (size_t)service->options.max_connections_a_host);
     TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
     TRY(rpc_runtime_secure(service->runtime, &service->options.security, log_refusal, error));
     rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);

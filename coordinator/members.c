@@ -100,6 +100,20 @@ static enum status check_join(const cohort_v1_Join *join, struct member *known, 
     return STATUS_OK;
 }
 
+// The stream that spoke for the learner so far ends. Only a newer incarnation sends it away for good: the
+// same one came back before its old stream was known to be lost, or somebody repeats what it said, and then
+// it comes again.
+static void supersede(struct coordinator *coordinator, struct member *member, bool newer)
+{
+    const char *why = newer ? "a newer incarnation of this learner joined" : "this learner joined once more";
+    struct rpc_call *old = rpc_call_ref(member->call);
+    if (newer)
+        member_dismiss(member, "", cohort_v1_Reason_REASON_SUPERSEDED, why);
+    member_lost(coordinator, member, false, why);
+    rpc_call_finish(old, STATUS_ABORTED, why);
+    rpc_call_unref(old);
+}
+
 enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *join, struct rpc_call *call,
                         struct member **ret, cohort_v1_Reason *ret_reason, struct error *error)
 {
@@ -111,13 +125,7 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
         job_restore_claim(coordinator, member);
     }
     if (member->call) {
-        struct rpc_call *old = member->call;
-        member_dismiss(member, "", cohort_v1_Reason_REASON_SUPERSEDED,
-                       "a newer incarnation of this learner joined");
-        rpc_call_ref(old);
-        member_lost(coordinator, member, false, "superseded by a newer incarnation");
-        rpc_call_finish(old, STATUS_ABORTED, "a newer incarnation of this learner joined");
-        rpc_call_unref(old);
+        supersede(coordinator, member, join->incarnation != member->incarnation);
     }
     member->incarnation = join->incarnation;
     member->model_bytes = join->model_bytes;

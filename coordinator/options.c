@@ -78,6 +78,31 @@ static const struct field limit_fields[] = {
      .help =
          "calls under way at once on one connection; more of them wait at the caller. A process that hosts "
          "learners has one call and sometimes two for each"},
+    {.name = "connections",
+     .type = FIELD_INT,
+     ROW(max_connections),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e6,
+     .help =
+         "connections at once, beyond which they are closed as they come; 0: as many as the process may have "
+         "descriptors, less 64"},
+    {.name = "connections_a_host",
+     .type = FIELD_INT,
+     ROW(max_connections_a_host),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e6,
+     .help = "of these from one address other than this machine's own; 0: half of them"},
+    {.name = "received",
+     .type = FIELD_BYTES,
+     ROW(max_received_bytes),
+     .fallback = "0",
+     .min = 0,
+     .max = 1e15,
+     .help = "memory for what peers have sent and the coordinator has not taken yet, in all; near it they "
+             "are slowed "
+             "down, beyond it calls are broken off. 0: half of the machine's, or of the control group's"},
     {0},
 };
 

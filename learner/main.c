@@ -7,6 +7,7 @@
 #include "learner/metrics.h"
 #include "nn/blas.h"
 #include "report/prometheus.h"
+#include "rpc/accept.h"
 #include "rpc/security.h"
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,7 @@ static enum status offer_service(struct service *service, struct error *error)
     const struct rpc_service services[] = {learner_service(service->host)};
     const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
     int port = 0;
+    accept_limit(0, 0);
     TRY(rpc_server_new(&service->server, service->runtime, &options, error));
     if (rpc_server_listen(service->server, service->options.listen, &port, error) != STATUS_OK)
         return error_prefix(error, "listen");

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // A test's fault; the one mutable global outside main, never set by programs.
 static atomic_ulong fail_after;
@@ -117,4 +118,28 @@ size_t memory_peak_rss(void)
 size_t memory_rss(void)
 {
     return status_bytes("VmRSS:");
+}
+
+// A file of one number, in bytes; what is none ("max") bounds nothing.
+static size_t bound_in(const char *path)
+{
+    unsigned long long bytes = 0;
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return SIZE_MAX;
+    int n = fscanf(file, "%llu", &bytes);
+    fclose(file);
+    return n == 1 && bytes ? (size_t)bytes : SIZE_MAX;
+}
+
+size_t memory_limit(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    size_t machine = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
+    size_t second =
+        bound_in("/sys/fs/cgroup/memory.max"); // of control groups version 2, as a container sees it
+    size_t first = bound_in("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    size_t least = second < first ? second : first;
+    least = machine < least ? machine : least;
+    return least == SIZE_MAX ? 0 : least;
 }

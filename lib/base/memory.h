@@ -30,6 +30,8 @@ void memory_tune_for_streams(void);
 // Peak and current resident size of this process in bytes; 0 when the system does not tell.
 size_t memory_peak_rss(void);
 size_t memory_rss(void);
+// What the process may use at most: its control group's bound, or the machine's memory; 0: not told.
+size_t memory_limit(void);
 
 // Usage: `cleanup_free char *text = ...;` frees at the end of the scope.
 void memory_cleanup(void *pointer_to_block);

@@ -136,6 +136,9 @@ struct rpc_server_options {
     const struct rpc_service *services; // n_services; health and reflection come by themselves
     size_t n_services;
     int64_t max_streams; // of a connection at once, beyond which its callers wait; 0: any number
+    // Memory for what has been received and not been taken yet, in all: near it windows shrink, and beyond it
+    // calls are broken off, RESOURCE_EXHAUSTED, the first at hand. 0: half of what the process may use.
+    int64_t max_received_bytes;
 };
 
 enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,

@@ -257,9 +257,23 @@ static void arrival_tag(struct rpc_tag *tag, bool ok)
 
 // ---- the beginning
 
-static grpc_server *make_grpc_server(struct rpc_runtime *runtime, int64_t max_streams)
+static grpc_resource_quota *make_quota(int64_t bytes)
 {
+    grpc_resource_quota *quota = grpc_resource_quota_create("received");
+    size_t half = memory_limit() / 2;
+    if (bytes || half)
+        grpc_resource_quota_resize(quota, bytes ? (size_t)bytes : half);
+    return quota;
+}
+
+static grpc_server *make_grpc_server(struct rpc_runtime *runtime, const struct rpc_server_options *options)
+{
+    int64_t max_streams = options->max_streams;
+    grpc_resource_quota *quota = make_quota(options->max_received_bytes);
     grpc_arg args[] = {
+        {.type = GRPC_ARG_POINTER,
+         .key = (char[]){GRPC_ARG_RESOURCE_QUOTA},
+         .value.pointer = {.p = quota, .vtable = grpc_resource_quota_arg_vtable()}},
         CHANNEL_ARGUMENTS_SHARED(runtime),
         INTEGER_ARGUMENT(GRPC_ARG_ALLOW_REUSEPORT, 0), // or two servers share a port in silence
         INTEGER_ARGUMENT(GRPC_ARG_MAX_CONCURRENT_STREAMS,
@@ -273,6 +287,7 @@ static grpc_server *make_grpc_server(struct rpc_runtime *runtime, int64_t max_st
     };
     grpc_channel_args all = {.num_args = ARRAY_SIZE(args), .args = args};
     grpc_server *server = grpc_server_create(&all, NULL);
+    grpc_resource_quota_unref(quota);
     for (size_t i = 0; i < runtime_n_queues(runtime); i++)
         grpc_server_register_completion_queue(server, runtime_queue(runtime, i), NULL);
     return server;
@@ -319,7 +334,7 @@ enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
         server_release(server);
         return status;
     }
-    server->grpc = make_grpc_server(runtime, options->max_streams);
+    server->grpc = make_grpc_server(runtime, options);
     *ret = server;
     return STATUS_OK;
 }

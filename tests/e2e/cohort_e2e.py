@@ -367,7 +367,8 @@ class World:
         address = address if isinstance(address, str) else address.address
         options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
         options.append(("grpc.use_local_subchannel_pool", 1))  # a server may take the place of one that was killed
-        options += [(f"grpc.{which}_reconnect_backoff_ms", 100) for which in ("initial", "min", "max")]
+        options += [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+        options.append(("grpc.min_reconnect_backoff_ms", 10000))  # how long an attempt may take
         channel = self.stack.enter_context(grpc.insecure_channel(address, options=options))
         return Stub(channel, module, service or module.capitalize())
 

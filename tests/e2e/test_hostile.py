@@ -9,32 +9,33 @@ import struct
 import time
 
 import grpc
+import h2
 from cohort_e2e import Attendance, main, message
+from h2 import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    GOAWAY,
+    HEADERS,
+    HELLO,
+    PING,
+    PREFACE,
+    PRIORITY,
+    PUSH,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
+    literal,
+    request,
+)
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
-END_STREAM, ACK, END_HEADERS = 1, 1, 4
 MANY = 150  # connections at once
 MOST_GROWTH = 48 << 20  # of the resident size, once the same has come before
 
 
-def frame(kind, flags, stream, payload=b"", length=None):
-    """RFC 9113, section 4.1; `length` lies about the payload's."""
-    size = len(payload) if length is None else length
-    return struct.pack(">I", size)[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
-
-
-def literal(name, value):
-    """A header without indexing or Huffman's code (RFC 7541, section 6.2.2); shorter than 127 bytes each."""
-    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
-
-
-def request(path):
-    rows = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x"), ("content-type", "application/grpc"), ("te", "trailers")]
-    return b"".join(literal(*row) for row in rows)
-
-
-HELLO = PREFACE + frame(SETTINGS, 0, 0)
 CREATE = "/cohort.v1.Coordinator/CreateExperiment"
 ATTEND = "/cohort.v1.Exchange/Attend"
 
@@ -72,8 +73,7 @@ LIES = {
 
 
 def connect(coordinator):
-    host, port = coordinator.address.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=10)
+    return h2.connect(coordinator.address)
 
 
 def send(connection, data):
