@@ -30,6 +30,14 @@ static void check_leases(struct coordinator *coordinator, int64_t now_ms)
     lease_check_all(coordinator->leases, coordinator->options->lease_ms, now_ms);
 }
 
+// What the disk refused when it was said.
+static void write_again(struct coordinator *coordinator)
+{
+    for (struct job *job = coordinator->jobs; job; job = job->next)
+        if (job->state_unwritten)
+            job_journal_state(job);
+}
+
 static int64_t tick_jobs(struct coordinator *coordinator, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
@@ -59,6 +67,7 @@ static void *keep_time(void *argument)
         int64_t now_ms = clock_monotonic_ms();
         if (now_ms >= leases_at_ms) {
             check_leases(coordinator, now_ms);
+            write_again(coordinator);
             leases_at_ms = now_ms + lease_step_ms;
         }
         int64_t next_ms = tick_jobs(coordinator, now_ms);

@@ -86,6 +86,7 @@ struct job {
     bool recorded;        // there is a record
     struct record record; // the last one
     bool slots_changed;   // since they were written
+    bool state_unwritten; // the disk refused it
     bool restored;        // read from it at the process's start
     bool unreadable;      // what it says cannot be gone on from: it is left as it is
     int64_t wake_at_ms;
@@ -227,14 +228,20 @@ void job_start_commit(struct job *job);
 
 // A new experiment. Under the lock, like the three below.
 enum status job_journal_admit(struct job *job, struct error *error);
-void job_journal_state(struct job *job); // that it ended, or is paused; a failure is logged
-void job_journal_slots(struct job *job); // if they changed; a failure is logged, and it is tried again later
+void job_journal_state(
+    struct job *job); // that it ended, or is paused; a failure is logged, and tried again later
+void job_journal_slots(struct job *job); // if they changed; a failure is logged, and the commit tries again
 // The initial model, before the first round. Without the lock.
 enum status job_journal_begin(struct job *job, struct version *first, struct error *error);
 // The model that is `committing`, of that hash, then its round's record. Without the lock. When the disk
 // refuses, it is tried again until it takes it, or the experiment or the process ends.
 enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t sha256[SHA256_BYTES],
                                struct error *error);
+
+// Attempts it again, after a pause that grows, while a disk refuses: RESOURCE_EXHAUSTED or INTERNAL is
+// returned only once the experiment or the process ends. Without the lock; GetExperiment tells meanwhile.
+typedef enum status job_attempt(struct job *job, void *context, struct error *error);
+enum status job_try_until_done(struct job *job, job_attempt *attempt, void *context, struct error *error);
 
 // ---- after a restart (job_restore.c) --------------------------------------------------------------------
 

@@ -48,16 +48,20 @@ void job_journal_state(struct job *job)
 {
     struct error error = ERROR_INIT;
     const struct journal_experiment experiment = describe(job);
-    if (job->coordinator->journal && !job->unreadable &&
-        journal_set_state(job->coordinator->journal, &experiment, &error) != STATUS_OK)
-        complain(job, "cannot write down how the experiment stands", &error);
+    bool again = job->state_unwritten;
+    if (!job->coordinator->journal || job->unreadable)
+        return;
+    job->state_unwritten = journal_set_state(job->coordinator->journal, &experiment, &error) != STATUS_OK;
+    if (job->state_unwritten)
+        complain(job, "the disk refuses how the experiment stands; trying again", &error);
+    else if (again)
+        log_info("how the experiment stands is written down now", LOG_S("experiment", job->id));
 }
 
-void job_journal_slots(struct job *job)
+static enum status write_slots(struct job *job, struct error *error)
 {
-    struct error error = ERROR_INIT;
     if (!job->coordinator->journal || !job->slots_changed)
-        return;
+        return STATUS_OK;
     struct journal_slot *slots = memory_array(job->n_slots, sizeof *slots);
     size_t n = 0;
     for (uint32_t i = 0; slots && i < job->n_slots; i++) {
@@ -68,17 +72,21 @@ void job_journal_slots(struct job *job)
                                                .weight = slot->weight,
                                                .member = slot->state != SLOT_EMPTY};
     }
-    enum status status = slots ? journal_set_slots(job->coordinator->journal, job->id, slots, n, &error)
-                               : error_no_memory(&error, job->n_slots * sizeof *slots);
+    enum status status = slots ? journal_set_slots(job->coordinator->journal, job->id, slots, n, error)
+                               : error_no_memory(error, job->n_slots * sizeof *slots);
     memory_free(slots);
     job->slots_changed = status != STATUS_OK;
-    if (status != STATUS_OK)
-        complain(job, "cannot write down who takes part", &error);
+    return status;
+}
+
+void job_journal_slots(struct job *job)
+{
+    struct error error = ERROR_INIT;
+    if (write_slots(job, &error) != STATUS_OK)
+        complain(job, "the disk refuses who takes part; trying again before the round is committed", &error);
 }
 
 // ---- patience -------------------------------------------------------------------------------------------
-
-typedef enum status job_attempt(struct job *job, void *context, struct error *error);
 
 // Whether it is still worth trying, after a pause.
 static bool wait_to_retry(struct job *job, int64_t ms, const struct error *error)
@@ -96,7 +104,7 @@ static bool wait_to_retry(struct job *job, int64_t ms, const struct error *error
     return wanted;
 }
 
-static enum status try_until_done(struct job *job, job_attempt *attempt, void *context, struct error *error)
+enum status job_try_until_done(struct job *job, job_attempt *attempt, void *context, struct error *error)
 {
     enum status status = attempt(job, context, error);
     for (int64_t ms = RETRY_LEAST_MS; status == STATUS_RESOURCE_EXHAUSTED || status == STATUS_INTERNAL;
@@ -157,7 +165,7 @@ enum status job_journal_begin(struct job *job, struct version *first, struct err
 {
     if (!job->coordinator->journal || job_between_peers(job)) // there, learners have the models
         return STATUS_OK;
-    return try_until_done(job, begin, first, error);
+    return job_try_until_done(job, begin, first, error);
 }
 
 // ---- a round --------------------------------------------------------------------------------------------
@@ -221,6 +229,12 @@ static enum status commit(struct job *job, void *context, struct error *error)
     struct committed *committed = context;
     struct record record = committed->record;
     int64_t begun_ns = trace_begin();
+    coordinator_lock(
+        job->coordinator); // a record must not stand beside learners that are not those who made it
+    enum status status = write_slots(job, error);
+    coordinator_unlock(job->coordinator);
+    if (status != STATUS_OK)
+        return status;
     TRY(write_values(job, committed->number, job->committing, record.state, error));
     record_seal(&record);
     TRY(journal_commit(job->coordinator->journal, job->id, &record, committed->attempt, committed->notes.data,
@@ -240,7 +254,6 @@ static void look(struct job *job, uint32_t number, const uint8_t sha256[SHA256_B
     memcpy(ret->record.previous, job->record.hash, SHA256_BYTES);
     add_inputs(job, &ret->record);
     job_write_notes(job, &ret->notes);
-    job_journal_slots(job);
     coordinator_unlock(job->coordinator);
 }
 
@@ -252,7 +265,7 @@ enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t s
         return STATUS_OK;
     look(job, number, sha256, &committed);
     enum status status = committed.notes.failed ? error_no_memory(error, committed.notes.n)
-                                                : try_until_done(job, commit, &committed, error);
+                                                : job_try_until_done(job, commit, &committed, error);
     bytes_release(&committed.notes);
     if (status != STATUS_OK)
         return status;

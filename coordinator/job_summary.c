@@ -1,5 +1,6 @@
 // A learner's summary from its announcement to the round.
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/trace.h"
 #include "coordinator/job.h"
@@ -180,6 +181,7 @@ static void event_rejected(struct job *job, const struct job_upload *upload, coh
 static void accept(struct job *job, struct job_upload *upload)
 {
     job->slots[upload->slot].report = upload->report;
+    *job->stalled = '\0';
     event_accepted(job, upload);
     round_submitted(job->round, upload->slot, clock_monotonic_ms());
 }
@@ -374,9 +376,19 @@ cohort_v1_Reason job_upload_reason(const struct error *fault)
         return cohort_v1_Reason_REASON_OVERSIZED_NORM;
     case STATUS_INVALID_ARGUMENT:
         return cohort_v1_Reason_REASON_NOT_FINITE;
-    default: // memory or a disk that is full, or broken
-        return cohort_v1_Reason_REASON_TOO_LARGE;
+    default: // memory or a disk that is full, or broken: that passes
+        return cohort_v1_Reason_REASON_UNSPECIFIED;
     }
+}
+
+// Says what the coordinator's own fault is; nothing when it is the connection's.
+static void note_fault(struct job *job, const struct job_upload *upload, const struct error *error)
+{
+    if (error->status != STATUS_RESOURCE_EXHAUSTED && error->status != STATUS_INTERNAL)
+        return;
+    snprintf(job->stalled, sizeof job->stalled, "%.255s", error->message);
+    log_error("a summary cannot be kept; it is sent again", LOG_S("experiment", job->id),
+              LOG_S("learner", upload->header.learner), LOG_S("error", error->message));
 }
 
 bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_Reason reason,
@@ -392,8 +404,10 @@ bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_R
         accept(job, upload);
     else if (reason != cohort_v1_Reason_REASON_UNSPECIFIED)
         reject(job, upload, spoilt, reason, error->message);
-    else
+    else {
+        note_fault(job, upload, error);
         round_upload_broken(job->round, upload->slot, spoilt, clock_monotonic_ms());
+    }
     return finished == STATUS_OK;
 }
 

@@ -166,6 +166,12 @@ static enum status check_coding(const struct job *job, const struct algorithm_pl
         collaboration->algorithm.kind->name);
 }
 
+static enum status restore_values(struct job *job, void *prepared, struct error *error)
+{
+    struct prepared *ret = prepared;
+    return job_restore_values(job, &ret->layout, ret->first, error);
+}
+
 static enum status prepare(struct job *job, struct prepared *ret, struct error *error)
 {
     struct shape shape = shape_of(&job->data);
@@ -184,7 +190,7 @@ static enum status prepare(struct job *job, struct prepared *ret, struct error *
                    job_between_peers(job) ? 0 : plan_summary_values(&ret->plan), &room, error));
     ingest_set_max_norm(ret->ingest, job->experiment.options.collaboration.max_norm);
     TRY(load_test(job, ret, error));
-    return job->recorded ? job_restore_values(job, &ret->layout, ret->first, error)
+    return job->recorded ? job_try_until_done(job, restore_values, ret, error)
                          : job_journal_begin(job, ret->first, error);
 }
 
@@ -274,12 +280,20 @@ static enum status choose_place(struct job *job, struct error *error)
     return STATUS_OK;
 }
 
+// Summaries that lie in a file may not be read just now; they are still there.
+static enum status reduce_patiently(struct job *job, void *number, struct error *error)
+{
+    enum status status = reduce(job, *(uint32_t *)number, error);
+    bool again = status == STATUS_INTERNAL && !job->in_place; // else the model that it starts from is gone
+    return again || status == STATUS_OK ? status : (error->status = STATUS_ABORTED);
+}
+
 static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha256[SHA256_BYTES],
                              struct error *error)
 {
     int64_t begun_ns = trace_begin();
     TRY(choose_place(job, error));
-    TRY(reduce(job, number, error));
+    TRY(job_try_until_done(job, reduce_patiently, &number, error));
     trace_end("reduce", begun_ns, JOB_TRACK_ROUNDS, number);
     begun_ns = trace_begin();
     TRY(version_hash(job->committing, ret_sha256, error));

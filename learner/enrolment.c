@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { RETRY_MS = 500 };
 
 void learner_tell_ready(struct learner *learner, bool anew)
 {
@@ -82,12 +85,32 @@ static enum status load(struct learner *learner, struct error *error)
     return status == STATUS_OK ? learner_restore_state(learner, error) : status;
 }
 
+// A disk that fails for a while does not cost the learner its place. False when nobody waits for it any more.
+static bool wait_to_load_again(struct learner *learner, struct error *error)
+{
+    struct host *host = learner->host;
+    log_error("cannot read what the experiment needs; trying again", LOG_S("learner", learner->name),
+              LOG_S("error", error->message));
+    usleep(RETRY_MS * 1000);
+    pthread_mutex_lock(&host->lock);
+    bool wanted = !host->ending && !learner->dismissed && !learner->enrol_yaml;
+    pthread_mutex_unlock(&host->lock);
+    if (wanted) {
+        samples_release(&learner->samples);
+        pretence_release(&learner->pretence);
+        *error = ERROR_INIT;
+    }
+    return wanted;
+}
+
 static void run_load(struct pool_job *job)
 {
     struct learner *learner = (struct learner *)(void *)((char *)job - offsetof(struct learner, job));
     struct host *host = learner->host;
     struct error error = ERROR_INIT;
     enum status status = load(learner, &error);
+    while (status == STATUS_INTERNAL && wait_to_load_again(learner, &error))
+        status = load(learner, &error);
     pthread_mutex_lock(&host->lock);
     learner->activity = ACTIVITY_NONE;
     if (status == STATUS_OK) {

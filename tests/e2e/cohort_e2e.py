@@ -212,11 +212,11 @@ def wait_for_end(pid_or_fd, seconds=TIMEOUT):
 class Service:
     """A cohort-coordinator or cohort-learner of the test's own, started and announced."""
 
-    def __init__(self, world, program, *settings, config=None, environment=None, announced=True):
+    def __init__(self, world, program, *settings, config=None, environment=None, announced=True, prefix=()):
         self.log = world.folder / f"{program}-{len(world.services)}.log"
         world.services.append(self)
         read, write = os.pipe()
-        arguments = [PROGRAMS / program, f"--announce-fd={write}"] if announced else [PROGRAMS / program]
+        arguments = [*prefix, PROGRAMS / program] + ([f"--announce-fd={write}"] if announced else [])
         for setting in settings:
             arguments += ["--set", setting]
         if config:

@@ -1,16 +1,14 @@
-"""A proxy that stands between programs and makes their network a bad one: it delays what passes, keeps it, says it
-again, lets connections overtake each other, or cuts them.
-
-As a program, for a network namespace of its own: proxy.py LISTEN TO [DELAY_MS [REPEATED [SEED]]]."""
+"""A proxy that stands between programs and makes their network a bad one: it delays what passes, repeats what a
+connection said, later and beside others, or cuts them all off."""
 import asyncio
 import contextlib
 import random
-import sys
 import threading
 
 
 class Proxy:
-    """Listens on `host`; `delay` in seconds each way; a `repeated` share of connections says everything twice."""
+    """`delay` in seconds each way; of a `repeated` share of connections all that they have said by then is said once
+    more, some time later, by another one."""
 
     def __init__(self, to, host="127.0.0.1", port=0, delay=0.0, repeated=0.0, seed=1):
         self.to, self.host, self.port, self.delay, self.repeated = to, host, port, delay, repeated
@@ -41,7 +39,7 @@ class Proxy:
         return await asyncio.open_connection(host, int(port))
 
     async def _serve(self, reader, writer):
-        said, twin = bytearray(), None
+        said = bytearray()
         self.heard.append(said)
         try:
             there_reader, there_writer = await self._connect()
@@ -49,21 +47,26 @@ class Proxy:
             writer.close()
             return
         if self.chance.random() < self.repeated:
-            self.n_repeated += 1
-            twin_reader, twin = await self._connect()
-            asyncio.ensure_future(self._swallow(twin_reader))
+            asyncio.ensure_future(self._repeat(said, self.chance.uniform(0.2, 3)))
         self.writers |= {writer, there_writer}
         await asyncio.gather(
-            self._pass(reader, [there_writer, *([twin] if twin else [])], said), self._pass(there_reader, [writer])
+            self._pass(reader, there_writer, said), self._pass(there_reader, writer)
         )
         self.writers -= {writer, there_writer}
 
-    async def _swallow(self, reader):
+    async def _repeat(self, said, later):
+        await asyncio.sleep(later)
+        self.n_repeated += 1
         with contextlib.suppress(OSError):
+            reader, writer = await self._connect()
+            self.writers.add(writer)
+            writer.write(bytes(said))
             while await reader.read(1 << 16):
                 pass
+            self.writers.discard(writer)
+            writer.close()
 
-    async def _pass(self, reader, writers, said=None):
+    async def _pass(self, reader, writer, said=None):
         """A queue keeps the order, the delay is each piece's own: it does not add up."""
         queue = asyncio.Queue(4096)
 
@@ -71,10 +74,9 @@ class Proxy:
             while (item := await queue.get()) is not None:
                 at, data = item
                 await asyncio.sleep(max(0, at - self.loop.time()))
-                for writer in writers:
-                    with contextlib.suppress(OSError):
-                        writer.write(data)
-                        await writer.drain()
+                with contextlib.suppress(OSError):
+                    writer.write(data)
+                    await writer.drain()
 
         sending = asyncio.ensure_future(deliver())
         with contextlib.suppress(OSError):
@@ -84,9 +86,8 @@ class Proxy:
                 await queue.put((self.loop.time() + self.delay, data))
         await queue.put(None)
         await sending
-        for writer in writers:
-            with contextlib.suppress(OSError, RuntimeError):
-                writer.close()
+        with contextlib.suppress(OSError, RuntimeError):
+            writer.close()
 
     def cut(self):
         """Breaks all connections off."""
@@ -101,17 +102,3 @@ class Proxy:
         self.cut()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(30)
-
-
-def main():
-    listen, to, *numbers = sys.argv[1:]
-    delay_ms, repeated, seed = (*map(float, numbers), *(0, 0, 1)[len(numbers) :])
-    host, port = listen.rsplit(":", 1)
-    proxy = Proxy(to, host, int(port), delay_ms / 1000, repeated, int(seed))
-    print(proxy.address, flush=True)
-    sys.stdin.read()  # until whoever started it is gone
-    print(f"{proxy.n_repeated} of {len(proxy.heard)} connections repeated", flush=True)
-
-
-if __name__ == "__main__":
-    main()
