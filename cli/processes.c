@@ -36,14 +36,31 @@ enum status processes_open(struct processes *processes, const char *logs, struct
 
 // ---- starting -------------------------------------------------------------------------------------------
 
+// This process's environment but for COHORT_*: those are settings of services, and none of this run's.
+static char **environment_of_children(void)
+{
+    static const char prefix[] = "COHORT_";
+    size_t n = 0, n_kept = 0;
+    while (environ[n])
+        n++;
+    char **kept = memory_array(n + 1, sizeof *kept);
+    for (size_t i = 0; kept && i < n; i++)
+        if (strncmp(environ[i], prefix, sizeof prefix - 1) != 0)
+            kept[n_kept++] = environ[i];
+    if (kept)
+        kept[n_kept] = NULL;
+    return kept;
+}
+
 static enum status spawn(const struct processes *processes, const char *program, char *const *arguments,
                          const char *log, int announce_fd, pid_t *ret, struct error *error)
 {
     cleanup_free char *path = memory_format("%s/%s", processes->folder, program);
+    cleanup_free char **environment = environment_of_children();
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
-    if (!path)
+    if (!path || !environment)
         return error_no_memory(error, strlen(program));
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -56,7 +73,7 @@ static enum status spawn(const struct processes *processes, const char *program,
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setpgroup(&attributes, 0); // ^C on the terminal is this program's to pass on
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    int failed = posix_spawn(ret, path, &actions, &attributes, arguments, environ);
+    int failed = posix_spawn(ret, path, &actions, &attributes, arguments, environment);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return failed ? error_errno(error, failed, "cannot start", path) : STATUS_OK;

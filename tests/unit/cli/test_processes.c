@@ -48,6 +48,15 @@ Test(processes, a_program_announces_itself_and_its_output_goes_to_its_log)
     stop(5000);
 }
 
+Test(processes, settings_in_the_environment_are_not_handed_on)
+{
+    setenv("COHORT_RELAY_OF", "127.0.0.1:1", 1);
+    setenv("OF_OTHERS", "kept", 1);
+    cr_assert_eq(start("echo ${COHORT_RELAY_OF-none} $OF_OTHERS >&3; exec sleep 60", true), STATUS_OK);
+    cr_assert_str_eq(announced, "none kept");
+    stop(5000);
+}
+
 Test(processes, one_that_ends_before_it_announced_itself_is_told_with_its_log)
 {
     cr_assert_eq(start("exit 3", true), STATUS_UNAVAILABLE);
