@@ -58,8 +58,12 @@ static grpc_ssl_certificate_config_reload_status fetch_pair(void *user,
     pthread_mutex_unlock(&security->lock);
     if (!changed)
         return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_UNCHANGED;
-    return read_pair(security, ret, NULL) == STATUS_OK ? GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW
-                                                       : GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
+    if (read_pair(security, ret, NULL) == STATUS_OK)
+        return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_NEW;
+    pthread_mutex_lock(&security->lock);
+    security->certificate_stamp.known = false; // it is tried again, whether or not a file changes
+    pthread_mutex_unlock(&security->lock);
+    return GRPC_SSL_CERTIFICATE_CONFIG_RELOAD_FAIL;
 }
 
 grpc_server_credentials *credentials_for_server(struct security *security)
@@ -104,6 +108,16 @@ static enum status check(const struct security_options *options, struct error *e
     if (options->token && !options->ca)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "a join token is shown over TLS alone; set tls.ca to the authority of the server");
+    if (!options->certificate && (options->tokens || options->audit))
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "'%s' is of no use without TLS, where nobody is asked who he is; set "
+                         "tls.certificate, tls.key and tls.ca, or leave it out",
+                         options->tokens ? options->tokens : options->audit);
+    if (options->tokens && options->client == CLIENTS_REQUIRE)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "tokens '%s' are not looked at where tls.client is require; set it to request, or "
+                         "leave tokens out",
+                         options->tokens);
     return STATUS_OK;
 }
 

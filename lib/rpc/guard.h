@@ -18,7 +18,7 @@ bool file_stamp_changed(const char *path, struct file_stamp *stamp); // true the
 
 enum { VERDICTS = 256 };
 
-// A certificate that was found good: good for as long as it and the authorities' file last.
+// A certificate that was found good: for as long as it, those above it, and the authorities' file last.
 struct verdict {
     uint8_t hash[32];
     int64_t until_s; // 0: empty
@@ -48,6 +48,10 @@ struct security *runtime_security(const struct rpc_runtime *runtime); // NULL: n
 // Reads the authorities again when their file has changed; under the lock.
 enum status verify_reload(struct security *security, struct error *error);
 void verify_release(struct security *security);
+// Judges a caller's certificate, PEM text [n], with the certificates that came with it; under the lock.
+// UNAUTHENTICATED says what is wrong with it.
+enum status verify_certificate(struct security *security, const char *pem, size_t n, const char *chain_pem,
+                               size_t chain_n, struct verdict *ret, struct error *error);
 enum status verify_peer(struct security *security, grpc_call *grpc, bool *ret_present, struct identity *ret,
                         struct error *error);
 

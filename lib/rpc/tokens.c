@@ -40,11 +40,12 @@ static bool unhex(const char *text, uint8_t *ret, size_t n)
 static bool read_line(char *line, struct token_record *ret)
 {
     char role[16], digest[65];
+    int end = -1;
     *ret = (struct token_record){0};
-    int n = sscanf(line, "%16s %15s %63s %" SCNd64 " %" SCNd64 " %" SCNd64 " %64s", ret->id, role,
-                   ret->identity.name, &ret->created_s, &ret->expires_s, &ret->revoked_s, digest);
+    int n = sscanf(line, "%16s %15s %63s %" SCNd64 " %" SCNd64 " %" SCNd64 " %64s%n", ret->id, role,
+                   ret->identity.name, &ret->created_s, &ret->expires_s, &ret->revoked_s, digest, &end);
     ret->identity.role = role_of_name(role, n >= 2 ? strlen(role) : 0);
-    return n == 7 && unhex(digest, ret->hash, sizeof ret->hash) &&
+    return n == 7 && !line[end] && unhex(digest, ret->hash, sizeof ret->hash) &&
            identity_check(&ret->identity, NULL) == STATUS_OK;
 }
 
@@ -175,13 +176,16 @@ static enum status mark_revoked(const char *path, const char *id, struct error *
     cleanup_free struct token_record *records = NULL;
     size_t n;
     TRY(token_list(path, &records, &n, error));
-    for (size_t i = 0; i < n; i++) {
+    bool found = false;
+    for (size_t i = 0; i < n; i++) { // every line of it, should a hand have copied one
         if (strcmp(records[i].id, id) != 0)
             continue;
+        found = true;
         if (!records[i].revoked_s)
             records[i].revoked_s = clock_unix_ms() / 1000;
-        return write_all(path, records, n, error);
     }
+    if (found)
+        return write_all(path, records, n, error);
     return error_set(error, STATUS_NOT_FOUND, "there is no token '%s' in '%s'; list them", id, path);
 }
 

@@ -13,6 +13,8 @@
 
 static const char scheme[] = "cohort:";
 
+enum { AUTH_LEVEL = 2 }; // libcrypto's: keys and signatures worth 112 bits, so no RSA below 2048, no SHA-1
+
 enum status verify_reload(struct security *security, struct error *error)
 {
     if (!file_stamp_changed(security->options.ca, &security->ca_stamp))
@@ -68,14 +70,21 @@ static enum status read_identity(X509 *certificate, struct identity *ret, struct
                      "the certificate must have one subject alternative name URI:cohort:ROLE/NAME");
 }
 
-static int64_t end_of(const X509 *certificate)
+// When the first certificate of a chain ends.
+static int64_t end_of(STACK_OF(X509) * chain)
 {
-    struct tm at = {0};
-    return ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &at) == 1 ? (int64_t)timegm(&at) : 0;
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        struct tm at = {0};
+        bool known = ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(chain, i)), &at) == 1;
+        int64_t end_s = known ? (int64_t)timegm(&at) : 0;
+        least = end_s < least ? end_s : least;
+    }
+    return least;
 }
 
 static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X509) * chain,
-                               struct error *error)
+                               int64_t *ret_until_s, struct error *error)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     if (!context || X509_STORE_CTX_init(context, security->store, leaf, chain) != 1) {
@@ -83,7 +92,9 @@ static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X
         return error_no_memory(error, sizeof(void *));
     }
     X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT);
+    X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), AUTH_LEVEL);
     bool good = X509_verify_cert(context) == 1;
+    *ret_until_s = good ? end_of(X509_STORE_CTX_get0_chain(context)) : 0;
     const char *why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(context));
     X509_STORE_CTX_free(context);
     return good ? STATUS_OK
@@ -103,18 +114,16 @@ static STACK_OF(X509) * read_chain(const char *pem, size_t n)
     return chain;
 }
 
-static enum status judge(struct security *security, const char *pem, size_t n, const char *chain_pem,
-                         size_t chain_n, struct verdict *ret, struct error *error)
+enum status verify_certificate(struct security *security, const char *pem, size_t n, const char *chain_pem,
+                               size_t chain_n, struct verdict *ret, struct error *error)
 {
     BIO *bio = BIO_new_mem_buf(pem, (int)n);
     X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     STACK_OF(X509) *chain = read_chain(chain_pem, chain_n);
-    enum status status = leaf ? check_chain(security, leaf, chain, error)
+    enum status status = leaf ? check_chain(security, leaf, chain, &ret->until_s, error)
                               : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
     if (status == STATUS_OK)
         status = read_identity(leaf, &ret->identity, error);
-    if (status == STATUS_OK)
-        ret->until_s = end_of(leaf);
     sk_X509_pop_free(chain, X509_free);
     X509_free(leaf);
     BIO_free(bio);
@@ -132,8 +141,8 @@ static enum status look_up(struct security *security, const grpc_auth_property *
         *ret = known->identity;
         return STATUS_OK;
     }
-    TRY(judge(security, leaf->value, leaf->value_length, chain ? chain->value : NULL,
-              chain ? chain->value_length : 0, &fresh, error));
+    TRY(verify_certificate(security, leaf->value, leaf->value_length, chain ? chain->value : NULL,
+                           chain ? chain->value_length : 0, &fresh, error));
     memcpy(fresh.hash, hash, sizeof hash);
     *known = fresh;
     *ret = fresh.identity;

@@ -61,11 +61,6 @@ TESTED_ELSEWHERE = {
     "lib/config/program.c": "the command line of a service, and its exit: tests/e2e",
     "lib/config/security.c": "a table of settings alone: tests/e2e/test_security.py",
     "lib/rpc/accept.c": "connections beyond the bound, descriptors that run out: tests/e2e/test_limits.py",
-    "lib/rpc/access.c": "every RPC with every role: tests/e2e/test_security.py",
-    "lib/rpc/certificates.c": "cohort certs: tests/e2e/test_security.py",
-    "lib/rpc/guard.c": "every refusal, and its audit line: tests/e2e/test_security.py",
-    "lib/rpc/tokens.c": "cohort token, and tokens that are shown: tests/e2e/test_security.py",
-    "lib/rpc/verify.c": "certificates good and bad: tests/e2e/test_security.py",
 }
 
 LINES_MAX = 500
