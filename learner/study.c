@@ -265,9 +265,10 @@ static void fetch_closed(struct rpc_call *call, enum status status, const char *
     } else {
         if (status == STATUS_NOT_FOUND || status == STATUS_OUT_OF_RANGE)
             study->received = 0;
-        log_debug("fetching the model failed", LOG_S("experiment", study->id),
-                  LOG_S("status", status_name(status)),
-                  LOG_S("error", fetch->error.status ? fetch->error.message : message));
+        bool denied = status == STATUS_PERMISSION_DENIED || status == STATUS_UNAUTHENTICATED;
+        log_at(denied ? LOG_WARN : LOG_DEBUG, "fetching the model failed", LOG_S("experiment", study->id),
+               LOG_S("status", status_name(status)),
+               LOG_S("error", fetch->error.status ? fetch->error.message : message));
         postpone_waiting(study, status == STATUS_NOT_FOUND);
     }
     if (study->n_users == 0) {
@@ -286,6 +287,8 @@ static enum status fetch_send(struct fetch *fetch, struct error *error)
     struct study *study = fetch->study;
     cohort_v1_FetchModelRequest request = cohort_v1_FetchModelRequest_init_zero;
     snprintf(request.experiment_id, sizeof request.experiment_id, "%s", study->id);
+    // For all that it hosts: whoever may act for one of them may act for the others.
+    snprintf(request.learner, sizeof request.learner, "%s", study->host->learners[0].name);
     request.model_round = study->fetching;
     request.offset = study->received;
     TRY(rpc_call_start(&fetch->call, study->host->channel, "/cohort.v1.Exchange/FetchModel", 0, true,

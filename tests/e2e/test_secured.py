@@ -1,0 +1,141 @@
+#!/usr/bin/python3
+"""Work under mutual TLS from end to end: coordinator, relays, learners and users, by certificate and by token, gives the very
+model that it gives without; and goes on while certificates and authorities are replaced."""
+import os
+
+from cohort_e2e import Stub, classes_experiment, enum_name, main, refused, sha256, to_yaml
+from secured import audit, channel, make, prepare, secured, tls, token
+
+NAMES = "site-a", "site-b", "ward-1"
+
+
+def experiment(world, units=2048, **collaboration):
+    """Its model is fetched and its summaries are submitted in streams of their own, unless there are but a few units."""
+    layers = [{"dense": {"units": units, "activation": "relu"}}, {"dense": {"units": 3}}]
+    wanted = {"learners": len(NAMES), "rounds": 4, **collaboration}
+    return classes_experiment(world.folder, model={"layers": layers}, collaboration=wanted)
+
+
+def completed(users, experiment_id):
+    list(users.WatchExperiment(experiment_id=experiment_id))
+    found = users.GetExperiment(experiment_id=experiment_id).experiment
+    assert enum_name("ExperimentState", found.state) == "COMPLETED", found
+    return found.model_sha256
+
+
+def plain(world, yaml, *settings):
+    """The model's hash, without TLS."""
+    coordinator = world.coordinator("read_data=true")
+    users = world.stub(coordinator)
+    for name in NAMES:
+        world.learner(coordinator, name, *settings)
+    found = completed(users, users.CreateExperiment(yaml=yaml).experiment.id)
+    world.stop_services()
+    return found
+
+
+def of_learner(name, secret):
+    """The settings by which a learner shows who it is."""
+    return ["tls.ca=certs/ca.crt", f"token=file:{secret}"] if name.startswith("ward") else tls("certs", name)
+
+
+def prepared(world):
+    """All identities; the file of the one token that ward-1 shows."""
+    prepare(world)
+    (world.folder / "secret").write_text(token(world, "--learner", "ward-*") + "\n")
+    return "secret"
+
+
+def it_gives_the_model_that_it_gives_without(world):
+    yaml, secret = to_yaml(experiment(world)), prepared(world)
+    wanted = plain(world, yaml)
+    coordinator = secured(world, "read_data=true")
+    for name in NAMES:
+        world.learner(coordinator, name, *of_learner(name, secret))
+    users = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
+    experiment_id = users.CreateExperiment(yaml=yaml).experiment.id
+    assert completed(users, experiment_id) == wanted
+    lines = audit(world)
+    assert all(line["allowed"] for line in lines), [line for line in lines if not line["allowed"]]
+    callers = {(line["role"], line["name"]) for line in lines}
+    assert callers == {("user", "alice"), ("learner", "site-a"), ("learner", "site-b"), ("learner", "ward-*")}, callers
+    readers = ["--tls-ca", "certs/ca.crt", "--tls-cert", "certs/eve.crt", "--tls-key", "certs/eve.key"]
+    code, _, err = world.cohort(
+        "model", "download", experiment_id, "--coordinator", coordinator.address, *readers, "--out", "model.safetensors"
+    )
+    assert code == 0, err
+    assert sha256(world.folder / "model.safetensors") == wanted
+    code, _, err = world.cohort("submit", world.write("again.yaml", yaml), "--coordinator", coordinator.address, *readers)
+    assert code != 0 and "may not call" in err, err
+
+
+def it_gives_it_through_a_relay_too(world):
+    yaml, secret = to_yaml(experiment(world)), prepared(world)
+    wanted = plain(world, yaml)
+    coordinator = secured(world, "read_data=true")
+    middle = world.coordinator(
+        f"relay_of={coordinator.address}", *tls("certs", "hall"), "tokens=tokens", "audit=relay.jsonl"
+    )
+    for name in NAMES:
+        world.learner(middle, name, *of_learner(name, secret))
+    users = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
+    assert completed(users, users.CreateExperiment(yaml=yaml).experiment.id) == wanted
+    assert {line["role"] for line in audit(world)} == {"user", "relay"}, "someone came past the relay"
+    assert {line["role"] for line in audit(world, "relay.jsonl")} == {"learner"}
+
+
+def it_gives_it_between_peers_too(world):
+    yaml = to_yaml(experiment(world, topology="ring"))
+    prepared(world)
+    wanted = plain(world, yaml, "listen=127.0.0.1:0")
+    make(world, "ward-1", "learner")  # who is called has to show a certificate
+    coordinator = secured(world, "read_data=true")
+    for name in NAMES:
+        world.learner(coordinator, name, "listen=127.0.0.1:0", *tls("certs", name), f"audit={name}.jsonl")
+    users = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
+    assert completed(users, users.CreateExperiment(yaml=yaml).experiment.id) == wanted
+    for name in NAMES:
+        calls = audit(world, f"{name}.jsonl")
+        assert calls and all(line["allowed"] and line["role"] == "learner" for line in calls), calls
+
+
+def it_goes_on_while_certificates_are_replaced(world):
+    """A new authority is added, everyone changes over to it, the old one is dropped: rounds go on, and the old are out."""
+    yaml, _ = to_yaml(experiment(world, units=8, rounds=40)), prepared(world)
+    make(world, "ward-1", "learner")
+    wanted = plain(world, yaml)
+    coordinator = secured(world, "read_data=true")
+    learners = {name: world.learner(coordinator, name, *tls("certs", name)) for name in NAMES}
+    old = channel(world, coordinator.address, "alice")
+    users = Stub(old, "coordinator", "Coordinator")
+    for name, role in (("server", "relay"), ("alice", "user"), *((name, "learner") for name in NAMES)):
+        make(world, name, role, folder="next")
+
+    def replace(name, content):
+        (world.folder / "certs/new").write_bytes(content)
+        os.replace(world.folder / "certs/new", world.folder / f"certs/{name}")
+
+    read = lambda name: (world.folder / name).read_bytes()  # noqa: E731
+    experiment_id = users.CreateExperiment(yaml=yaml).experiment.id
+    events = users.WatchExperiment(experiment_id=experiment_id)
+    committed = (event.round_committed.round for event in events if event.WhichOneof("event") == "round_committed")
+    assert next(committed) == 1
+    users.PauseExperiment(experiment_id=experiment_id)
+    replace("ca.crt", read("certs/ca.crt") + read("next/ca.crt"))
+    for name in ("server", "alice", *NAMES):
+        for end in ("key", "crt"):
+            replace(f"{name}.{end}", read(f"next/{name}.{end}"))
+    fresh = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
+    fresh.ResumeExperiment(experiment_id=experiment_id)
+    for name in NAMES:  # again, with what they find now
+        learners[name].kill()
+        learners[name] = world.learner(coordinator, name, *tls("certs", name))
+        learners[name].wait_for_record("joined")
+    replace("ca.crt", read("next/ca.crt"))
+    assert list(committed)[-1] == 40, "the stream that was open ended early"
+    (found,) = fresh.ListExperiments().experiments
+    assert found.model_sha256 == wanted
+    refused("UNAUTHENTICATED", users.ListExperiments)
+
+
+main(globals())
