@@ -128,6 +128,8 @@ static enum status into_file(struct download *download, struct rpc_channel *chan
     enum status status = receive(download, channel, error);
     if (status == STATUS_OK)
         status = check(download, ret_sha256, error);
+    if (status == STATUS_OK && fsync(download->fd))
+        status = error_errno(error, errno, "cannot sync", path);
     if (close(download->fd) && status == STATUS_OK)
         status = error_errno(error, errno, "cannot write", path);
     if (status == STATUS_OK && rename(aside, path))

@@ -9,17 +9,15 @@
 #include "cli/experiment_file.h"
 #include "cli/local.h"
 #include "cli/peer_models.h"
+#include "cli/run_folder.h"
 #include "cli/run_records.h"
 #include "cli/steer.h"
 #include "cli/traces.h"
 #include "nn/blas.h"
-#include <errno.h>
 #include <math.h>
 #include <pb_decode.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { STOP_GRACE_MS = 5000, LOOK_MS = 50, BREAK_WAIT_MS = 1000 };
@@ -27,7 +25,10 @@ enum { STOP_GRACE_MS = 5000, LOOK_MS = 50, BREAK_WAIT_MS = 1000 };
 struct session {
     struct experiment experiment;
     struct bytes yaml, shapes; // resolved; what the model looks like
-    char *folder, *logs;
+    struct run_folder place;
+    const char *folder; // where it is until the end
+    char *logs;
+    bool begun, complete;
     uint32_t n_learners, n_processes;
     bool quiet;
     FILE *trace; // NULL: none
@@ -44,45 +45,16 @@ struct session {
 
 // ---- before anything starts -----------------------------------------------------------------------------
 
-// Makes runs/NAME-TIME, or with -2 and so on behind it: a folder of this run's own, also when another run of
-// the experiment starts in the same second.
-static enum status make_default_folder(const char *name, char **ret, struct error *error)
-{
-    char time_text[32], suffix[16] = "";
-    time_t now = time(NULL);
-    struct tm parts;
-    strftime(time_text, sizeof time_text, "%Y%m%d-%H%M%S", localtime_r(&now, &parts));
-    TRY(file_make_folder("runs", error));
-    for (unsigned int n = 2;; n++) {
-        char *folder = memory_format("runs/%s-%s%s", name, time_text, suffix);
-        if (!folder)
-            return error_no_memory(error, strlen(name));
-        if (mkdir(folder, 0777) == 0) {
-            *ret = folder;
-            return STATUS_OK;
-        }
-        int failed = errno;
-        enum status status =
-            failed == EEXIST ? STATUS_OK : error_errno(error, failed, "cannot make the folder", folder);
-        memory_free(folder);
-        TRY(status);
-        snprintf(suffix, sizeof suffix, "-%u", n);
-    }
-}
-
 static enum status make_folder(struct session *session, const char *out, struct error *error)
 {
-    if (out)
-        session->folder = memory_copy_text(out);
-    else
-        TRY(make_default_folder(session->experiment.options.name, &session->folder, error));
-    session->logs = session->folder ? file_join(session->folder, "logs") : NULL;
-    cleanup_free char *path = session->folder ? file_join(session->folder, "experiment.yaml") : NULL;
+    TRY(run_folder_open(&session->place, out, session->experiment.options.name, error));
+    session->folder = session->place.aside;
+    session->logs = file_join(session->folder, "logs");
+    cleanup_free char *path = file_join(session->folder, "experiment.yaml");
     if (!session->logs || !path)
         return error_no_memory(error, 4096);
-    TRY(file_make_folder(session->folder, error));
+    TRY(file_write(path, session->yaml.data, session->yaml.n, true, error));
     TRY(file_make_folder(session->logs, error));
-    TRY(file_write(path, session->yaml.data, session->yaml.n, false, error));
     return run_open(&session->run, session->folder, error);
 }
 
@@ -271,7 +243,8 @@ static enum status write_results(struct session *session, const cohort_v1_Experi
     };
     TRY(run_chain_write(session->chain, session->folder, error));
     TRY(run_finish(session->run, &summary, session->yaml.data, session->shapes.data, error));
-    progress_finish(session->progress, &summary, session->folder);
+    progress_finish(session->progress, &summary, session->place.path);
+    session->complete = true;
     return STATUS_OK;
 }
 
@@ -324,13 +297,17 @@ static enum status session_release(struct session *session, enum status status, 
         enum status traced = traces_close(session->trace, session->logs, status == STATUS_OK ? error : NULL);
         status = status == STATUS_OK ? traced : status;
     }
+    if (session->complete) {
+        enum status placed = run_folder_finish(&session->place, status == STATUS_OK ? error : NULL);
+        status = status == STATUS_OK ? placed : status;
+    }
+    run_folder_release(&session->place, session->begun);
     progress_free(session->progress);
     run_free(session->run);
     run_chain_free(session->chain);
     bytes_release(&session->yaml);
     bytes_release(&session->shapes);
     experiment_release(&session->experiment);
-    memory_free(session->folder);
     memory_free(session->logs);
     return status;
 }
@@ -350,7 +327,7 @@ static enum status choose_processes(struct session *session, int64_t wanted, str
 
 static enum status run(const struct command *command, int argc, char **argv, struct error *error)
 {
-    struct session session = {.started_ns = clock_monotonic_ns()};
+    struct session session = {.started_ns = clock_monotonic_ns(), .place = RUN_FOLDER_INIT};
     struct texts words = {0}, sets = {0};
     const char *out = NULL, *trace = NULL;
     int64_t processes = 0, seed = -1;
@@ -380,6 +357,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
         status = traces_open(&session.trace, trace, error);
     if (status == STATUS_OK) {
         stop_block();
+        session.begun = true;
         status = run_experiment(&session, error);
     }
     status = session_release(&session, status, error);
@@ -394,7 +372,8 @@ const struct command command_run = {
         "cohort run FILE [--out DIR] [--processes N] [--seed N] [--set KEY.PATH=VALUE]... [--trace FILE] "
         "[--quiet]",
     .help = "Trains an experiment's model with a coordinator and learners as processes on this machine",
-    .details = "The folder holds experiment.yaml (resolved), metrics.jsonl, records.jsonl, summary.json,\n"
-               "model.safetensors, report.html and logs/.\n",
+    .details =
+        "The folder holds experiment.yaml (resolved), metrics.jsonl, records.jsonl, summary.json,\n"
+        "model.safetensors, report.html and logs/. Until the run is complete it is called DIR.unfinished.\n",
     .run = run,
 };

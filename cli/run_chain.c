@@ -125,6 +125,6 @@ enum status run_chain_event(struct run_chain *chain, const cohort_v1_WatchExperi
 enum status run_chain_write(const struct run_chain *chain, const char *folder, struct error *error)
 {
     cleanup_free char *path = file_join(folder, "records.jsonl");
-    return path ? file_write(path, chain->lines.data, chain->lines.n, false, error)
+    return path ? file_write(path, chain->lines.data, chain->lines.n, true, error)
                 : error_no_memory(error, strlen(folder));
 }

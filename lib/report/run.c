@@ -258,6 +258,8 @@ enum status run_finish(struct run *run, const struct run_summary *summary, const
                        const char *model_table, struct error *error)
 {
     struct bytes json = BYTES_INIT, html = BYTES_INIT;
+    if (fsync(run->metrics_fd))
+        return error_errno(error, errno, "cannot sync", run->metrics_path);
     summary_json(&json, summary, &run->history);
     TRY(write_text(run, "summary.json", &json, error));
     html_report(&html, &(struct html_report){summary, &run->history, resolved_yaml, model_table});

@@ -335,7 +335,7 @@ class World:
         """`cohort run` to a good end; the Run."""
         path = self.write(f"{out}.yaml", experiment)
         code, printed, err = self.cohort("run", path, "--out", out, *arguments)
-        logs = "".join(log.read_text(errors="replace") for log in (self.folder / out).glob("logs/*"))
+        logs = "".join(log.read_text(errors="replace") for log in self.folder.glob(f"{out}*/logs/*"))
         assert code == 0, f"exit code {code}\n{printed}{err}{logs}"
         return Run(self.folder / out)
 

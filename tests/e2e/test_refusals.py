@@ -184,8 +184,8 @@ def it_refuses_fewer_samples_than_learners(world):
 def it_refuses_a_folder_that_it_cannot_write_to(world):
     prepare(world)
     (world.folder / "file").write_text("here")
-    refused(world, [], "'file/out'|'file'", out="file/out")
-    refused(world, [], "'/proc/out'|'/proc/out/logs'", out="/proc/out")
+    refused(world, [], r"'file/out\.unfinished'|'file'", out="file/out")
+    refused(world, [], "'/proc/out\.unfinished'", out="/proc/out")
 
 
 def it_refuses_arguments_that_make_no_sense(world):

@@ -188,6 +188,43 @@ def it_leaves_nothing_of_an_earlier_run_in_the_same_folder(world):
     assert rows_of(run) == {"learner-0", "learner-1"} and sha256(run.folder / "model.safetensors") == run.hash
 
 
+def it_leaves_a_whole_folder_or_none_whenever_it_is_killed(world):
+    """COHORT_DIE_AT=n kills it at the nth step of writing something; then it runs again, to the same folder."""
+    experiment = classes_experiment(world.folder, collaboration={"rounds": 1, "learners": 1})
+    path = world.write("x.yaml", experiment)
+    wanted = world.run(experiment, out="wanted")
+    whole = {str(path.relative_to(wanted.folder)) for path in wanted.folder.rglob("*")}
+    out, step, killed = world.folder / "out", 0, True
+    while killed:
+        step += 1
+        world.environment["COHORT_DIE_AT"] = str(step)
+        killed = world.cohort("run", path, "--out", "out", "--quiet")[0] == -signal.SIGKILL
+        del world.environment["COHORT_DIE_AT"]
+        if out.exists():
+            assert {str(path.relative_to(out)) for path in out.rglob("*")} == whole, f"half a folder at step {step}"
+            assert Run(out).hash == wanted.hash
+    assert step > 10, f"only {step} steps"
+    assert sorted(path.name for path in world.folder.glob("out*")) == ["out"], "something was left behind"
+
+
+def it_takes_only_a_folder_of_its_own(world):
+    path = world.write("x.yaml", long_experiment(world.folder))
+    (world.folder / "mine").mkdir()
+    (world.folder / "mine" / "thesis.tex").write_text("all of it")
+    code, _, err = world.cohort("run", path, "--out", "mine")
+    assert code == 2 and "other files" in err, err
+    code, _, err = world.cohort("run", path, "--out", "x.yaml")
+    assert code == 2 and "is a file" in err, err
+    process = world.start("run", path, "--out", "out/")
+    first_round(process)
+    code, _, err = world.cohort("run", path, "--out", "out")
+    assert code != 0 and "another run" in err, err
+    assert (world.folder / "out.unfinished" / "metrics.jsonl").exists() and not (world.folder / "out").exists()
+    process.kill()
+    process.communicate(timeout=120)
+    assert sorted(path.name for path in world.folder.glob("mine*")) == ["mine"]
+
+
 def rows_of(run):
     return {row["learner"] for row in run.metrics("learner")}
 
