@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/command.h"
 #include "store/record.h"
+#include <dirent.h>
 #include <errno.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -90,13 +91,64 @@ static enum status check_file(const char *folder, const char *name, const uint8_
                      round, path);
 }
 
+static int is_model(const struct dirent *entry)
+{
+    const char *ending = strrchr(entry->d_name, '.');
+    return ending && strcmp(ending, ".safetensors") == 0;
+}
+
+static enum status hash_models(const char *folder, struct dirent **entries, int n, uint8_t ret[SHA256_BYTES],
+                               struct error *error)
+{
+    struct sha256 *hash = sha256_new();
+    enum status status = hash ? STATUS_OK : error_no_memory(error, SHA256_BYTES);
+    for (int i = 0; i < n && status == STATUS_OK; i++) {
+        uint8_t one[SHA256_BYTES] = {0};
+        char hex[SHA256_HEX_BYTES];
+        cleanup_free char *path = file_join(folder, entries[i]->d_name);
+        status = path ? hash_file(path, one, error) : error_no_memory(error, strlen(folder));
+        sha256_hex(one, hex);
+        sha256_add(hash, hex, SHA256_HEX_BYTES - 1);
+    }
+    if (status == STATUS_OK)
+        sha256_finish(hash, ret);
+    sha256_free(hash);
+    return status;
+}
+
+// Under gossip each learner has a model of its own, and the record the hash over theirs, in the order of
+// their numbers, which is that of their names. Those of learners that took no part in the last round are not
+// in it: then there is nothing to compare with.
+static enum status check_models(const char *folder, const struct record *last, struct error *error)
+{
+    cleanup_free char *models = file_join(folder, "models");
+    struct dirent **entries = NULL;
+    uint8_t sha256[SHA256_BYTES] = {0};
+    int n = models ? scandir(models, &entries, is_model, versionsort) : -1;
+    if (n < 0)
+        return error_set(error, STATUS_NOT_FOUND, "cannot read the models in '%s'", folder);
+    bool comparable = (uint32_t)n == last->summaries;
+    enum status status = comparable ? hash_models(models, entries, n, sha256, error) : STATUS_OK;
+    for (int i = 0; i < n; i++)
+        free(entries[i]);
+    free(entries);
+    if (status == STATUS_OK && comparable && memcmp(sha256, last->model, SHA256_BYTES) != 0)
+        return error_set(error, STATUS_DATA_LOSS,
+                         "round %u: the models in '%s' are not what its record says; one was changed",
+                         last->round, models);
+    return status;
+}
+
 static enum status check(const char *folder, struct chain *ret, struct error *error)
 {
     static const uint8_t nothing[SHA256_BYTES];
     TRY(read_chain(folder, ret, error));
     TRY(check_file(folder, "experiment.yaml", ret->first.inputs, 0, error));
     if (ret->last.round == 0 || memcmp(ret->last.model, nothing, SHA256_BYTES) == 0)
-        return STATUS_OK; // between peers that do not agree there is no model of everyone's
+        return STATUS_OK;
+    cleanup_free char *models = file_join(folder, "models");
+    if (models && file_exists(models))
+        return check_models(folder, &ret->last, error);
     return check_file(folder, "model.safetensors", ret->last.model, ret->last.round, error);
 }
 
@@ -138,17 +190,20 @@ static enum status compare(const struct chain *before, const struct chain *again
 
 static enum status replay(const char *folder, const struct chain *before, struct error *error)
 {
-    char out[] = "/tmp/cohort-verify-XXXXXX";
+    char folder_above[] = "/tmp/cohort-verify-XXXXXX";
     struct chain again = {0};
-    if (!mkdtemp(out))
-        return error_errno(error, errno, "cannot make the folder", out);
-    enum status status = run_again(folder, out, error);
+    if (!mkdtemp(folder_above))
+        return error_errno(error, errno, "cannot make the folder", folder_above);
+    cleanup_free char *out = file_join(folder_above, "run");
+    enum status status = out ? STATUS_OK : error_no_memory(error, sizeof folder_above);
+    if (status == STATUS_OK)
+        status = run_again(folder, out, error);
     if (status == STATUS_OK)
         status = read_chain(out, &again, error);
     if (status == STATUS_OK)
         status = compare(before, &again, error);
     bytes_release(&again.text);
-    file_remove_tree(out);
+    file_remove_tree(folder_above);
     return status;
 }
 

@@ -42,6 +42,8 @@ def it_runs_every_experiment(world):
         assert run.summary["rounds"] >= 1 and re.fullmatch("[0-9a-f]{64}", run.hash), (path.name, run.summary)
         final = run.summary["final"]
         assert all(value == value for value in final.values() if value is not None), (path.name, final)
+        code, printed, err = world.cohort("verify", out)
+        assert code == 0, f"{path.name}: an honest run is not accepted: {printed}{err}"
 
 
 main(globals())

@@ -42,6 +42,17 @@ def it_names_the_round_of_every_bit_that_changes(world):
     assert verified(world, run.folder)[0] == 0
 
 
+def it_names_the_round_when_a_learners_own_model_changes(world):
+    run = world.run(classes_experiment(world.folder, collaboration={"topology": "gossip"}))
+    assert verified(world, run.folder)[0] == 0
+    path = run.folder / "models" / "learner-2.safetensors"
+    content = path.read_bytes()
+    for bit in random.Random(2).sample(range(8 * len(content)), 20):
+        path.write_bytes(flip(content, bit))
+        code, words = verified(world, run.folder)
+        assert code != 0 and "round 3" in words, (bit, words)
+
+
 def it_names_the_round_that_comes_out_another(world):
     """Records that are whole in themselves, but of another run."""
     run = world.run(classes_experiment(world.folder))
