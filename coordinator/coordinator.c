@@ -27,6 +27,8 @@ static void check_leases(struct coordinator *coordinator, int64_t now_ms)
     for (struct member *member = coordinator->members; member; member = member->next)
         if (member->call && now_ms - member->last_seen_ms > coordinator->options->lease_ms)
             rpc_call_cancel(member->call); // its `closed` event makes it lost
+    for (struct job *job = coordinator->jobs; job; job = job->next)
+        job_kept_expire(job, now_ms);
     lease_check_all(coordinator->leases, coordinator->options->lease_ms, now_ms);
 }
 

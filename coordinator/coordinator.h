@@ -59,6 +59,7 @@ struct coordinator {
     struct job *jobs, **jobs_end;
     size_t n_jobs;
     size_t n_watchers;
+    uint64_t spooled_bytes; // reserved for uploads in the state folder
     pthread_t timer;
     bool timing, ending;
 };
@@ -74,6 +75,7 @@ void coordinator_unlock(struct coordinator *coordinator);
 // The rows of the services, self set.
 struct rpc_service exchange_service(struct coordinator *coordinator);
 struct rpc_service coordinator_service(struct coordinator *coordinator);
+void offer_summary(struct rpc_call *call, void *service, const void *message);
 
 // ---- members; under the lock ----------------------------------------------------------------------------
 

@@ -296,46 +296,6 @@ static void fetch_model(struct rpc_call *call, void *service)
     rpc_call_receive(call);
 }
 
-// ---- OfferSummary ---------------------------------------------------------------------------------------
-
-static struct job *find_job(struct coordinator *coordinator, const char *id, cohort_v1_Reason *ret_reason,
-                            struct error *error)
-{
-    struct job *job = job_find(coordinator, id);
-    if (job && !job_is_over(job))
-        return job;
-    *ret_reason = job ? cohort_v1_Reason_REASON_WRONG_STATE : cohort_v1_Reason_REASON_UNKNOWN_EXPERIMENT;
-    error_set(error, STATUS_NOT_FOUND, job ? "experiment '%s' is over" : "there is no experiment '%s'", id);
-    return NULL;
-}
-
-static void offer_summary(struct rpc_call *call, void *service, const void *message)
-{
-    struct coordinator *coordinator = service;
-    const cohort_v1_OfferSummaryRequest *request = message;
-    cohort_v1_OfferSummaryResponse response = cohort_v1_OfferSummaryResponse_init_zero;
-    cohort_v1_Reason reason = cohort_v1_Reason_REASON_UNSPECIFIED;
-    struct error error = ERROR_INIT;
-    enum status status = STATUS_NOT_FOUND;
-    uint32_t slot;
-    if (rpc_call_speaks_for(call, request->header.learner, &error) != STATUS_OK) {
-        rpc_call_fail(call, &error);
-        return;
-    }
-    coordinator_lock(coordinator);
-    struct job *job = find_job(coordinator, request->header.experiment_id, &reason, &error);
-    if (job)
-        status = job_check_summary(job, &request->header, &slot, &reason, &error);
-    coordinator_unlock(coordinator);
-    response.answer = status == STATUS_OK ? cohort_v1_OfferSummaryResponse_Answer_ANSWER_SEND
-                      : status == STATUS_ALREADY_EXISTS
-                          ? cohort_v1_OfferSummaryResponse_Answer_ANSWER_HAVE
-                          : cohort_v1_OfferSummaryResponse_Answer_ANSWER_REFUSED;
-    response.reason = reason;
-    snprintf(response.message, sizeof response.message, "%.500s", error.message);
-    rpc_call_reply(call, cohort_v1_OfferSummaryResponse_fields, &response);
-}
-
 // ---- SubmitSummary --------------------------------------------------------------------------------------
 
 struct submission {
@@ -368,20 +328,20 @@ static void answer(struct submission *submission, struct rpc_call *call, bool ac
 }
 
 static void submit_header(struct submission *submission, struct rpc_call *call,
-                          const cohort_v1_SummaryHeader *header)
+                          const cohort_v1_SummaryHeader *header, uint64_t offset)
 {
     struct coordinator *coordinator = submission->coordinator;
     cohort_v1_Reason reason = cohort_v1_Reason_REASON_UNSPECIFIED;
     struct error error = ERROR_INIT;
     enum status status = STATUS_NOT_FOUND;
     coordinator_lock(coordinator);
-    struct job *job = find_job(coordinator, header->experiment_id, &reason, &error);
+    struct job *job = job_find_live(coordinator, header->experiment_id, &reason, &error);
     bool is_sum = strcmp(header->codec, PARTIAL_CODEC) == 0;
     if (job && is_sum)
         status =
             job_partial_begin(job, header, &submission->members, call, &submission->sum, &reason, &error);
     else if (job)
-        status = job_upload_begin(job, header, call, &submission->upload, &reason, &error);
+        status = job_upload_begin(job, header, offset, call, &submission->upload, &reason, &error);
     if (status == STATUS_OK && !is_sum)
         submission->member = job->slots[submission->upload.slot].member;
     coordinator_unlock(coordinator);
@@ -421,11 +381,30 @@ static void renew_lease(struct submission *submission)
     coordinator_unlock(submission->coordinator);
 }
 
+// Where the bytes go: straight into the upload, unless someone else has to see them.
+static enum status take_chunk(struct submission *submission, struct rpc_message *message,
+                              cohort_v1_SubmitSummaryRequest *request, struct error *error)
+{
+    struct job_upload *upload = &submission->upload;
+    struct rpc_chunk chunk;
+    if (upload->upload && job_spool_pays(upload, rpc_message_bytes(message))) {
+        coordinator_lock(submission->coordinator);
+        job_spool_begin(upload);
+        coordinator_unlock(submission->coordinator);
+    }
+    bool seen = upload->upload && (upload->spool || upload->hash);
+    enum status status = rpc_message_decode_chunk(
+        message, cohort_v1_SubmitSummaryRequest_fields, request, &chunk, seen ? job_upload_take : upload_take,
+        seen ? (void *)upload : (void *)upload_of(submission), error);
+    if (status == STATUS_OK && request->has_header && upload->upload)
+        job_upload_note_hash(upload, &request->header);
+    return status;
+}
+
 static void submit_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct submission *submission = user;
     cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
-    struct rpc_chunk chunk;
     struct error error = ERROR_INIT;
     if (submission->answered)
         return;
@@ -434,14 +413,13 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
         partial_receive(&submission->members, &request);
     enum status status =
         first ? rpc_message_decode(message, cohort_v1_SubmitSummaryRequest_fields, &request, &error)
-              : rpc_message_decode_chunk(message, cohort_v1_SubmitSummaryRequest_fields, &request, &chunk,
-                                         upload_take, upload_of(submission), &error);
+              : take_chunk(submission, message, &request, &error);
     if (status == STATUS_OK && first && !request.has_header)
         status = error_set(&error, STATUS_INVALID_ARGUMENT, "the first message must hold the header");
     if (status == STATUS_OK && first)
         status = partial_check_speaker(&submission->members, &request.header, call, &error);
     if (status == STATUS_OK && first)
-        submit_header(submission, call, &request.header);
+        submit_header(submission, call, &request.header, request.offset);
     else if (!first)
         renew_lease(submission);
     if (submission->answered)
@@ -486,7 +464,10 @@ static void submit_ended(struct rpc_call *call, void *user)
     if (!submission->sum.upload && !take_whole(submission, call, &error))
         return;
     int64_t begun_ns = trace_begin();
-    enum status status = upload_finish(upload_of(submission), &error);
+    enum status status =
+        submission->sum.upload ? STATUS_OK : job_upload_check_hash(&submission->upload, &error);
+    if (status == STATUS_OK)
+        status = upload_finish(upload_of(submission), &error);
     trace_end("fold", begun_ns, JOB_TRACK_SLOTS + submission->upload.slot, submission->upload.round);
     end_upload(submission, call, status, &error);
 }
@@ -500,7 +481,7 @@ static void submit_closed(struct rpc_call *call, enum status status, const char 
     lease_end(&submission->lease);
     if (submission->sum.upload)
         job_partial_end(&submission->sum, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
-    if (submission->upload.upload)
+    if (submission->upload.upload && !job_keep(&submission->upload))
         job_upload_end(&submission->upload, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
     coordinator_unlock(submission->coordinator);
     partial_release(&submission->members);

@@ -13,6 +13,8 @@
 static void begin(void *user, uint32_t number, uint32_t n_selected, uint64_t weight_unit)
 {
     struct job *job = user;
+    if (!job->rules.continuous)
+        job_kept_forget(job);
     ingest_reset(job->ingest, job_contribution(job, 0, weight_unit, 0).weight);
     if (round_attempt(job->round) > 1)
         return;
@@ -79,6 +81,7 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
         job_peers_sources(job, slot, sources, assignment);
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     assignment->summary_bytes = SMALL_BYTES_MAX;
+    assignment->summary_received = job_kept_bytes(job, slot);
     assignment->model = small_model(job, member, number, attempt);
     member_send(member, &message);
     memory_free(assignment->model);
@@ -112,6 +115,8 @@ static void commit(void *user, uint32_t number, uint32_t n_summaries)
     struct job *job = user;
     (void)number;
     job->n_committed_summaries = n_summaries;
+    if (!job->rules.continuous)
+        job_kept_forget(job);
     if (job_between_peers(job))
         job_peers_start(job);
     else
@@ -268,6 +273,7 @@ struct job *job_free(struct job *job)
         return NULL;
     for (uint32_t slot = 0; job->slots && slot < job->n_slots; slot++)
         job_drop_parked(job, slot);
+    job_kept_forget(job);
     round_free(job->round);
     job_peers_free(job);
     events_free(job->events);
@@ -290,6 +296,17 @@ struct job *job_find(const struct coordinator *coordinator, const char *id)
     for (struct job *job = coordinator->jobs; job; job = job->next)
         if (strcmp(job->id, id) == 0)
             return job;
+    return NULL;
+}
+
+struct job *job_find_live(const struct coordinator *coordinator, const char *id, cohort_v1_Reason *ret_reason,
+                          struct error *error)
+{
+    struct job *job = job_find(coordinator, id);
+    if (job && !job_is_over(job))
+        return job;
+    *ret_reason = job ? cohort_v1_Reason_REASON_WRONG_STATE : cohort_v1_Reason_REASON_UNKNOWN_EXPERIMENT;
+    error_set(error, STATUS_NOT_FOUND, job ? "experiment '%s' is over" : "there is no experiment '%s'", id);
     return NULL;
 }
 
@@ -335,6 +352,9 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
         job_evaluation_without(job, slot);
         job_drop_parked(job, slot);
     }
+    job_kept_forget(job);
+    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+        job_spool_drop(job, slot);
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
     job_release_test(job);
     job_journal_state(job);
@@ -438,6 +458,7 @@ static void declined_round(struct job *job, struct member *member, const char *m
     member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
     job_event_learner(job, member, message);
     job_upload_cancel(job, member->slot);
+    job_kept_give_up(job, member->slot);
     round_declined(job->round, member->slot, clock_monotonic_ms());
 }
 
@@ -465,6 +486,8 @@ void job_declined(struct job *job, struct member *member, uint32_t number, const
 void job_free_slot(struct job *job, uint32_t slot)
 {
     job_upload_cancel(job, slot);
+    job_kept_give_up(job, slot);
+    job_spool_drop(job, slot);
     job_drop_parked(job, slot);
     job->n_free += *job->slots[slot].name != '\0';
     *job->slots[slot].name = '\0';

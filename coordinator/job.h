@@ -13,6 +13,7 @@
 #include "coordinator/version.h"
 #include "experiment/experiment.h"
 #include "store/record.h"
+#include "store/spool.h"
 
 // What a slot's learner told with its summary of the round under way.
 struct slot_report {
@@ -45,6 +46,9 @@ struct job_slot {
     struct job_upload *upload;   // the newest under way, or NULL
     struct job_partial *partial; // a sum under way that its summary is in, or NULL
     struct job_upload *parked;   // whole, for the next round; NULL: none
+    struct job_upload *kept;     // what came of one that broke off (job_kept.c); NULL: none
+    uint64_t spool_room;         // of its file in the state folder (job_spool.c); 0: there is none
+    uint64_t spooled_bytes;      // that an upload can go on from
     struct slot_report report;
     struct slot_evaluation evaluation;
     // Between peers: the round whose model its learner has, and which incarnation of the learner that was.
@@ -75,6 +79,7 @@ struct job {
     int64_t created_unix_ms;
     struct round *round;
     struct job_slot *slots;   // [n_slots]
+    uint32_t n_kept;          // slots with a `kept`
     uint32_t n_slots, n_free; // free: that nobody holds
     uint32_t free_from;       // no slot before it is free
     bool enrolled;            // the first full set of learners has been chosen
@@ -132,6 +137,9 @@ enum status job_new(struct coordinator *coordinator, const char *yaml, struct jo
 enum status job_admit(struct job *job_take, const char *request_id, struct job **ret, struct error *error);
 struct job *job_free(struct job *job); // no work under way
 struct job *job_find(const struct coordinator *coordinator, const char *id);
+// One that summaries are wanted for; else NULL, with the reason.
+struct job *job_find_live(const struct coordinator *coordinator, const char *id, cohort_v1_Reason *ret_reason,
+                          struct error *error);
 bool job_is_over(const struct job *job);
 cohort_v1_ExperimentState job_state(const struct job *job);
 void job_describe(const struct job *job, cohort_v1_Experiment *ret);
@@ -163,20 +171,27 @@ struct job_upload {
     uint32_t slot, round, attempt;
     uint64_t bytes;
     int64_t assigned_ns;
-    int64_t begun_ns;   // traced
+    int64_t begun_ns; // traced
+    int64_t begun_ms, kept_ms;
     uint32_t staleness; // once it is whole
     struct slot_report report;
     cohort_v1_SummaryHeader header;
     struct pool_job admit_job; // of a parked one
+    struct spool *spool;       // that it is written to as well; NULL: to none
+    struct sha256 *hash;       // of what has come, where parts of it come from a file; NULL: not needed
 };
 
 // Whether this summary may come now: OK, ALREADY_EXISTS when it is safe already, else why not.
 enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
                               cohort_v1_Reason *ret_reason, struct error *error);
 // An upload over `call`, which is cancelled when its learner is gone; NULL: it ends at once. `ret` stays in
-// place until its end.
-enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
-                             struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error);
+// place until its end. Its bytes begin at `offset`: what came before is kept, or it is refused.
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, uint64_t offset,
+                             struct rpc_call *call, struct job_upload *ret, cohort_v1_Reason *ret_reason,
+                             struct error *error);
+// Takes what it holds from the upload, without a word to the round; true when parts of it spoil the
+// reduction.
+bool job_upload_release(struct job_upload *upload);
 // All bytes have come. Only after FOLD is the upload to be finished and ended; else this was its end: VOID,
 // it counts no more; PARK, it is kept, and counts in the next round; STALE, it was rejected, `error` says
 // why.
@@ -199,6 +214,35 @@ void job_admit_parked(struct job *job, uint32_t slot, uint32_t staleness);
 void job_drop_parked(struct job *job, uint32_t slot);
 // Gives up what the slot's learner is sending, if anything: it ends as broken, soon.
 void job_upload_cancel(struct job *job, uint32_t slot);
+
+// ---- uploads that broke off (job_kept.c) ----------------------------------------------------------------
+
+// The call is gone before all has come: true when what has is kept, `upload` then being empty; else it is to
+// be ended.
+bool job_keep(struct job_upload *upload);
+bool job_kept_is_of(const struct job *job, uint32_t slot, const cohort_v1_SummaryHeader *header);
+uint64_t job_kept_bytes(const struct job *job, uint32_t slot); // here from before, in memory or in a file
+// What is kept for its slot goes on as `ret`.
+void job_kept_resume(struct job *job, struct job_upload *ret);
+void job_kept_give_up(struct job *job, uint32_t slot); // it ends as broken
+void job_kept_forget(struct job *job);                 // all: the round moves on without them
+void job_kept_expire(struct job *job, int64_t now_ms);
+
+// ---- uploads in the state folder (job_spool.c) ----------------------------------------------------------
+
+// Without the lock: whether what begins to come is to be written down as well. `chunk_bytes` have come first.
+bool job_spool_pays(const struct job_upload *upload, size_t chunk_bytes);
+void job_spool_begin(struct job_upload *upload);
+// upload_take for an upload with a spool or a hash. Without the lock, like the two below.
+bool job_upload_take(void *user, uint64_t offset, const uint8_t *run, size_t bytes);
+void job_upload_note_hash(struct job_upload *upload, const cohort_v1_SummaryHeader *header);
+// All has come: ABORTED when it is not what its hash says.
+enum status job_upload_check_hash(struct job_upload *upload, struct error *error);
+void job_spool_drop(struct job *job, uint32_t slot);
+void job_spool_forget(struct job *job); // all, after a commit; without the lock
+void job_spool_look(struct job *job);   // after a restart
+// What there is of that very summary; NULL: nothing.
+struct spool *job_spool_open(const struct job *job, uint32_t slot, const cohort_v1_SummaryHeader *header);
 
 // ---- partial sums of relays (job_partial.c) -------------------------------------------------------------
 
@@ -288,6 +332,10 @@ void job_peers_free(struct job *job);
 // follows.
 void job_peers_start(struct job *job);
 void job_peers_exchanged(struct job *job, struct member *member, const cohort_v1_Exchanged *exchanged);
+// In the exchange that has just been made.
+bool job_peers_took_part(const struct job *job, uint32_t slot);
+void job_peers_write_notes(const struct job *job, struct bytes *ret);
+void job_peers_read_notes(struct job *job, const char *notes);
 // The slot's learner is not there any more.
 void job_peers_lost(struct job *job, uint32_t slot);
 // Tells the slot's learner, in its assignment, who has the model that the round starts from.

@@ -273,5 +273,6 @@ enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t s
     job->record = committed.record;
     coordinator_unlock(job->coordinator);
     forget_old(job, number);
+    job_spool_forget(job);
     return STATUS_OK;
 }

@@ -98,6 +98,10 @@ static enum status check_members(struct job *job, const cohort_v1_SummaryHeader 
     for (size_t i = 0; i < members->n; i++) {
         enum round_offer offer = OFFER_TAKE;
         TRY(check_member(job, header, &members->members[i], &slots[i], now_ms, &offer, error));
+        if (job->slots[slots[i]].kept) { // it comes through the relay now
+            job_kept_give_up(job, slots[i]);
+            TRY(check_member(job, header, &members->members[i], &slots[i], now_ms, &offer, error));
+        }
         if (offer == OFFER_BUSY) { // the relay has given it up, and its end is not seen yet
             job_upload_cancel(job, slots[i]);
             return error_set(error, STATUS_FAILED_PRECONDITION,

@@ -123,6 +123,7 @@ static enum status fill(struct job *job, const struct journal_experiment *from, 
         return STATUS_OK;
     }
     TRY(journal_each_slot(coordinator->journal, job->id, restore_slot, job, error));
+    job_spool_look(job);
     if (from->paused)
         round_pause(job->round, 0);
     return STATUS_OK;

@@ -136,6 +136,7 @@ static void fill_upload(struct job *job, const cohort_v1_SummaryHeader *header, 
         .attempt = header->attempt,
         .assigned_ns = job->slots[slot].assigned_ns,
         .begun_ns = trace_begin(),
+        .begun_ms = clock_monotonic_ms(),
         .bytes = header->bytes,
         .header = *header,
         .report = {.weight = header->weight,
@@ -241,34 +242,67 @@ static void refuse_stale(struct job *job, const cohort_v1_SummaryHeader *header,
     round_declined(job->round, member->slot, clock_monotonic_ms());
 }
 
-enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, struct rpc_call *call,
-                             struct job_upload *ret, cohort_v1_Reason *ret_reason, struct error *error)
+static enum status may_begin(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t *ret_slot,
+                             cohort_v1_Reason *ret_reason, struct error *error)
+{
+    enum status status = job_check_summary(job, header, ret_slot, ret_reason, error);
+    if (status != STATUS_OK && *ret_reason == cohort_v1_Reason_REASON_SUPERSEDED)
+        make_way(job, header);
+    if (status != STATUS_OK && *ret_reason == cohort_v1_Reason_REASON_STALE)
+        refuse_stale(job, header, error->message);
+    return status;
+}
+
+static void mark(struct job *job, struct job_upload *upload)
+{
+    struct member *member = job->slots[upload->slot].member;
+    member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
+    member->peak_rss_bytes = upload->header.peak_rss_bytes;
+    job->slots[upload->slot].upload = upload;
+}
+
+static enum status go_on_at(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
+                            uint64_t offset, struct rpc_call *call, struct job_upload *ret,
+                            cohort_v1_Reason *ret_reason, struct error *error)
+{
+    if (!job_kept_is_of(job, slot, header) || job_kept_bytes(job, slot) != offset)
+        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
+                         "nothing is kept here that goes on at byte %llu; offer the summary again",
+                         (unsigned long long)offset);
+    fill_upload(job, header, slot, call, ret);
+    mark(job, ret);
+    job_kept_resume(job, ret);
+    return STATUS_OK;
+}
+
+enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, uint64_t offset,
+                             struct rpc_call *call, struct job_upload *ret, cohort_v1_Reason *ret_reason,
+                             struct error *error)
 {
     uint32_t slot = 0;
-    enum status status = job_check_summary(job, header, &slot, ret_reason, error);
-    if (status != STATUS_OK) {
-        if (*ret_reason == cohort_v1_Reason_REASON_SUPERSEDED)
-            make_way(job, header);
-        if (*ret_reason == cohort_v1_Reason_REASON_STALE)
-            refuse_stale(job, header, error->message);
-        return status;
+    TRY(may_begin(job, header, &slot, ret_reason, error));
+    if (offset)
+        return go_on_at(job, header, slot, offset, call, ret, ret_reason, error);
+    if (job->slots[slot].kept) { // it comes from its beginning: what there is may spoil the collection
+        job_kept_give_up(job, slot);
+        TRY(may_begin(job, header, &slot, ret_reason, error));
     }
     struct upload *upload = NULL;
     TRY(open_upload(job, header, slot, &upload, error));
     fill_upload(job, header, slot, call, ret);
     ret->upload = upload;
-    struct member *member = job->slots[slot].member;
-    member->state = cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;
-    member->peak_rss_bytes = header->peak_rss_bytes;
-    job->slots[slot].upload = ret;
+    mark(job, ret);
     round_upload_begun(job->round, slot, upload_is_held(upload), clock_monotonic_ms());
     return STATUS_OK;
 }
 
-// Takes what it holds from the upload; true when parts of it spoil the reduction.
-static bool let_go(struct job_upload *upload)
+bool job_upload_release(struct job_upload *upload)
 {
     struct job_slot *slot = &upload->job->slots[upload->slot];
+    if (upload->spool)
+        slot->spooled_bytes = spool_received(upload->spool);
+    upload->spool = spool_close(upload->spool);
+    upload->hash = sha256_free(upload->hash);
     upload->job->bytes_up += upload_received(upload->upload);
     bool spoilt = upload_free(upload->upload);
     trace_end("ingest", upload->begun_ns, JOB_TRACK_SLOTS + upload->slot, upload->round);
@@ -292,7 +326,7 @@ static enum round_whole reject_stale(struct job_upload *upload, struct error *er
         "the model that it starts from is '%u' commits old, more than max_staleness '%u'; raise that, or "
         "the period or buffer of the schedule",
         upload->staleness, round_options(job->round)->max_staleness);
-    let_go(upload);
+    job_upload_release(upload);
     learner_is_ready(job, upload->slot);
     reject(job, upload, false, cohort_v1_Reason_REASON_STALE, error->message);
     return WHOLE_STALE;
@@ -356,7 +390,7 @@ enum round_whole job_upload_whole(struct job_upload *upload, struct error *error
     if (whole == WHOLE_FOLD)
         bind(upload);
     else
-        let_go(upload);
+        job_upload_release(upload);
     return whole;
 }
 
@@ -396,7 +430,7 @@ bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_R
 {
     struct job *job = upload->job;
     bool counts = round_upload_counts(job->round, upload->slot, upload->round, upload->attempt);
-    bool spoilt = let_go(upload);
+    bool spoilt = job_upload_release(upload);
     if (!counts)
         return false;
     learner_is_ready(job, upload->slot);
@@ -441,6 +475,6 @@ void job_drop_parked(struct job *job, uint32_t slot)
     struct job_upload *parked = job->slots[slot].parked;
     if (!parked)
         return;
-    let_go(parked);
+    job_upload_release(parked);
     job->slots[slot].parked = memory_free(parked);
 }

@@ -75,6 +75,9 @@ static void why_awaited(const struct job *job, uint32_t slot, char *ret, size_t 
         snprintf(ret, bytes, "it loads its data");
     else if (round_phase(job->round) == ROUND_EVALUATING)
         snprintf(ret, bytes, "it evaluates the model on data of its own");
+    else if (it->kept)
+        snprintf(ret, bytes, "its upload broke off after %llu of %llu bytes; it goes on from there",
+                 (unsigned long long)job_kept_bytes(job, slot), (unsigned long long)it->kept->bytes);
     else if (work->task == TASK_UPLOADING)
         snprintf(ret, bytes, "it sends its summary");
     else if (work->number <= present)

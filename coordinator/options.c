@@ -15,6 +15,15 @@ static const struct field state_fields[] = {
      .min = 0,
      .max = 1e9,
      .help = "models of an experiment that stay in the folder; 0: all"},
+    {.name = "uploads",
+     .type = FIELD_BYTES,
+     ROW(upload_bytes),
+     .fallback = "16GiB",
+     .min = 0,
+     .max = 1e15,
+     .help =
+         "room in the folder for summaries that come slowly (over 10 s), which are kept there until their "
+         "round is committed, so that a restart does not have them sent again; 0: none"},
     {.name = "sync",
      .type = FIELD_BOOL,
      ROW(sync),

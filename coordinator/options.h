@@ -9,6 +9,7 @@ struct coordinator_options {
     const char *relay_of; // a coordinator, or another relay: this process only relays; NULL: it coordinates
     const char *state_folder; // journal and models, from which the process goes on; NULL: memory alone
     int64_t keep_models;      // of an experiment, in the state folder; 0: all
+    int64_t upload_bytes;     // of summaries that come slowly, in the state folder
     bool sync;                // what is kept there is on disk before anyone is told
     bool read_data;    // experiments may name files that the coordinator reads (test data, initial weights)
     bool window_probe; // receive windows grow with the probed bandwidth

@@ -84,16 +84,21 @@ void round_set_task(struct round *round, uint32_t slot, enum slot_task task, int
 {
     round->slots[slot].task = task;
     round->slots[slot].since_ms = now_ms;
-    round->slots[slot].doomed = false;
+    round->slots[slot].doomed = round->slots[slot].paused = false;
+}
+
+static void tell(struct round *round, uint32_t slot, int64_t now_ms)
+{
+    if (round->slots[slot].state == SLOT_READY)
+        round->operations.assign(round->user, slot, round->number, round->attempt, round->weight_unit,
+                                 left_ms(round, now_ms));
 }
 
 static void assign(struct round *round, uint32_t slot, int64_t now_ms)
 {
     round_set_task(round, slot, TASK_ASSIGNED, now_ms);
     round->slots[slot].number = round->number;
-    if (round->slots[slot].state == SLOT_READY)
-        round->operations.assign(round->user, slot, round->number, round->attempt, round->weight_unit,
-                                 left_ms(round, now_ms));
+    tell(round, slot, now_ms);
 }
 
 void round_set_state(struct round *round, uint32_t slot, enum slot_state state)
@@ -305,6 +310,8 @@ void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, in
         continuous_ready(round, slot, fresh, now_ms);
     else if (round->phase == ROUND_COLLECTING && it->task == TASK_ASSIGNED) // an upload under way goes on
         assign(round, slot, now_ms);
+    else if (round->phase == ROUND_COLLECTING && it->paused) // by whoever has the same summary
+        tell(round, slot, now_ms);
     start_when_complete(round, now_ms);
 }
 
@@ -350,7 +357,9 @@ enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t 
     case TASK_SUBMITTED:
         return attempt == round->attempt ? OFFER_HAVE : OFFER_SUPERSEDED;
     case TASK_UPLOADING:
-        return attempt == round->attempt ? OFFER_BUSY : OFFER_SUPERSEDED;
+        if (attempt != round->attempt)
+            return OFFER_SUPERSEDED;
+        return round->slots[slot].paused ? OFFER_TAKE : OFFER_BUSY;
     case TASK_ASSIGNED:
         if (attempt != round->attempt)
             return OFFER_SUPERSEDED;
@@ -365,6 +374,20 @@ void round_upload_begun(struct round *round, uint32_t slot, bool held, int64_t n
     assert(round->slots[slot].task == TASK_ASSIGNED && (held || !round->options.continuous));
     round_set_task(round, slot, TASK_UPLOADING, now_ms);
     round->slots[slot].upload = held ? UPLOAD_HELD : UPLOAD_STREAMS;
+}
+
+void round_upload_paused(struct round *round, uint32_t slot)
+{
+    assert(round->slots[slot].task == TASK_UPLOADING && !round->options.continuous);
+    round->slots[slot].paused = true;
+}
+
+void round_upload_resumed(struct round *round, uint32_t slot, int64_t now_ms)
+{
+    enum slot_upload upload = round->slots[slot].upload;
+    assert(round->slots[slot].paused);
+    round_set_task(round, slot, TASK_UPLOADING, now_ms);
+    round->slots[slot].upload = upload;
 }
 
 bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt)

@@ -136,6 +136,7 @@ struct slot {
     enum slot_upload upload; // while uploading
     uint8_t n_spoilt;        // collections of this round that it spoilt
     bool doomed;             // uploading, and its learner gone: counts if whole, else the slot fails
+    bool paused;             // uploading, and cut short: it may go on where it broke off
 };
 
 // NULL when out of memory.
@@ -167,6 +168,10 @@ enum round_offer round_offer(const struct round *round, uint32_t slot, uint32_t 
 // OFFER_TAKE was the answer. `held`: kept apart until whole, as every one is under a continuous schedule.
 void round_upload_begun(struct round *round, uint32_t slot, bool held, int64_t now_ms);
 bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt);
+// In step: cut short, but the owner keeps what has come. It is waited for like one under way, and round_offer
+// takes it until it is resumed; if it is not, the owner tells of its end as below.
+void round_upload_paused(struct round *round, uint32_t slot);
+void round_upload_resumed(struct round *round, uint32_t slot, int64_t now_ms);
 // All bytes are there: asked before the summary is folded. Commits since the model that it started from are
 // in `ret_staleness`, unless VOID.
 enum round_whole round_upload_whole(struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,

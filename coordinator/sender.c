@@ -1,5 +1,7 @@
 #include "coordinator/sender.h"
+#include "base/clock.h"
 #include "base/memory.h"
+#include "rpc/pace.h"
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,12 +12,20 @@ struct sender {
     bool as_file;
     bool ended;
     uint64_t offset, total, sent;
+    struct pace pace;
 };
 
-static enum status check_offset(const struct sender *sender, struct error *error)
+static size_t next_chunk(struct sender *sender, uint64_t left)
 {
-    if (sender->offset <= sender->total)
+    return pace_next(&sender->pace, left, clock_monotonic_ms());
+}
+
+static enum status check_offset(struct sender *sender, struct error *error)
+{
+    if (sender->offset <= sender->total) {
+        pace_begin(&sender->pace, sender->total - sender->offset, sender->offset > 0);
         return STATUS_OK;
+    }
     return error_set(error, STATUS_OUT_OF_RANGE, "offset %llu is past the model's %llu bytes; start from 0",
                      (unsigned long long)sender->offset, (unsigned long long)sender->total);
 }
@@ -84,14 +94,13 @@ static void release_block(void *block)
 }
 
 // The bytes at the offset, as many as lie together, at most a chunk.
-static const void *find_bytes(const struct sender *sender, size_t *ret_n)
+static const void *find_bytes(struct sender *sender, size_t *ret_n)
 {
     const struct version *version = sender->version;
     size_t header = sender->as_file ? version->header.n : 0;
     bool in_header = sender->offset < header;
     size_t end = in_header ? header : (size_t)sender->total;
-    size_t n = end - (size_t)sender->offset;
-    *ret_n = n < RPC_CHUNK_BYTES ? n : RPC_CHUNK_BYTES;
+    *ret_n = next_chunk(sender, end - (size_t)sender->offset);
     if (in_header)
         return version->header.data + sender->offset;
     return (const char *)version->values + (sender->offset - header);
@@ -111,7 +120,8 @@ static enum status send_of_file(struct sender *sender, struct rpc_call *call, si
     void *block = memory_alloc(RPC_CHUNK_BYTES);
     if (!block)
         return error_no_memory(error, RPC_CHUNK_BYTES);
-    ssize_t n = pread(sender->fd, block, RPC_CHUNK_BYTES, (off_t)sender->offset);
+    ssize_t n =
+        pread(sender->fd, block, next_chunk(sender, sender->total - sender->offset), (off_t)sender->offset);
     if (n <= 0) {
         memory_free(block);
         return error_set(error, STATUS_DATA_LOSS,

@@ -11,6 +11,7 @@
 #include "learner/pretence.h"
 #include "learner/samples.h"
 #include "learner/study.h"
+#include "rpc/pace.h"
 #include "rpc/rpc.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,6 +32,7 @@ enum activity {
     ACTIVITY_FETCHING_TO_EVALUATE,
     ACTIVITY_TRAINING, // in the pool
     ACTIVITY_PAUSING,  // a simulated delay, or before trying again: until due_ms
+    ACTIVITY_OFFERING, // the summary, before it is sent once more
     ACTIVITY_SUBMITTING,
     ACTIVITY_EVALUATING, // in the pool
     ACTIVITY_EXCHANGING, // with other learners
@@ -105,6 +107,13 @@ struct learner {
     int64_t fetch_started_ns;
     struct pool_job job;
     struct submission *submission;
+    // An upload that may go on where it broke off (offer.c).
+    struct offer *offer;
+    bool has_sha256; // of the summary of `kept_round`
+    uint8_t sha256[SHA256_BYTES];
+    uint32_t begun_round; // whose summary this process has begun to send; 0: none
+    bool offered;         // the coordinator wants it, from `send_from` on
+    uint64_t send_from;
     struct peer_round peer;
     struct serving *serving;
 };
@@ -196,6 +205,14 @@ void learner_begin_evaluation(struct learner *learner);                         
 
 void learner_submit(struct learner *learner); // submit.c
 void learner_cancel_submission(struct learner *learner);
+
+// offer.c. Whether the coordinator may have some of the summary; then it is asked, and the learner goes on.
+bool learner_must_offer(const struct learner *learner);
+void learner_offer(struct learner *learner);
+void learner_cancel_offer(struct learner *learner);
+uint64_t learner_take_offset(struct learner *learner); // where the upload begins that begins now
+void learner_send_all(struct learner *learner);        // the next one from its beginning
+void learner_note_sha256(struct learner *learner, const uint8_t sha256[SHA256_BYTES]);
 
 bool learner_submits_small(const struct learner *learner); // small.c: on the control stream
 void learner_submit_small(struct learner *learner);

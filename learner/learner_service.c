@@ -22,6 +22,7 @@ static cohort_v1_LearnerState state_of(const struct learner *learner)
     case ACTIVITY_TRAINING:
         return cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     case ACTIVITY_PAUSING:
+    case ACTIVITY_OFFERING:
     case ACTIVITY_SUBMITTING:
     case ACTIVITY_EXCHANGING:
         return cohort_v1_LearnerState_LEARNER_STATE_UPLOADING;

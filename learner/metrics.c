@@ -60,8 +60,9 @@ static const struct {
     {"cohort_learner_sent_bytes_total", "counter", "Bytes of summaries sent.", sent_of},
 };
 
-static const char *const activities[] = {"idle",    "loading",    "fetching",   "fetching",   "training",
-                                         "pausing", "submitting", "evaluating", "exchanging", "serving"};
+static const char *const activities[] = {"idle",       "loading",    "fetching",   "fetching",
+                                         "training",   "pausing",    "submitting", "submitting",
+                                         "evaluating", "exchanging", "serving"};
 _Static_assert(ARRAY_SIZE(activities) == ACTIVITY_SERVING + 1, "name every activity");
 
 static struct view *take(struct host *host, uint64_t *ret_received_bytes, struct arena *arena)

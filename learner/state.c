@@ -196,6 +196,7 @@ static void take_up(struct learner *learner, const struct header *header, const 
            data + header->bytes[0] + header->bytes[1], header->bytes[2]);
     learner->n_encoded = header->encoded ? header->bytes[2] : 0;
     learner->own_begun = true;
+    learner->has_sha256 = learner->offered = false;
     learner->kept_round = header->round;
     memcpy(learner->model_sha256, header->model_sha256, sizeof learner->model_sha256);
     learner->result.weight = header->weight;

@@ -251,7 +251,8 @@ bool learner_holds(const struct learner *learner, uint32_t round, const char *sh
 void learner_train(struct learner *learner)
 {
     learner->round = learner->assignment.round;
-    learner->kept_round = 0;
+    learner->kept_round = learner->begun_round = 0;
+    learner->has_sha256 = learner->offered = false;
     memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
     if (learner_is_in_place(learner))
         *learner->held_sha256 = '\0'; // it is trained over
@@ -394,6 +395,8 @@ void learner_withdraw(struct learner *learner)
         learner->activity = ACTIVITY_NONE;
     } else if (learner->activity == ACTIVITY_SUBMITTING) {
         learner_cancel_submission(learner);
+    } else if (learner->activity == ACTIVITY_OFFERING) {
+        learner_cancel_offer(learner);
     }
 }
 

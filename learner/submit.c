@@ -1,5 +1,6 @@
 // A summary on its way to the coordinator: a header, then chunks that point into the learner's summary,
 // which stay as they are until the transport has let go of every one.
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/trace.h"
@@ -8,6 +9,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { HASH_AFTER_MS = 1000 };
 
 struct submission {
     struct learner *learner;
@@ -22,7 +25,12 @@ struct submission {
     cohort_v1_SubmitSummaryResponse response;
     enum status status; // of the call
     char message[256];
-    int64_t started_ns;  // traced
+    int64_t started_ns; // traced
+    int64_t begun_ms;
+    struct pace pace;
+    bool from_offset; // it goes on where an earlier one broke off
+    bool hashing;     // begun at least
+    struct pool_job hash_job;
     atomic_uint n_holds; // the call's, and one a chunk in the transport's hands
     struct pool_job job; // runs when nothing holds the summary any more
 };
@@ -93,6 +101,10 @@ static void finish(struct pool_job *job)
     if (current && submission->answered && submission->response.accepted) {
         learner->assigned = false;
         learner_lend_vectors(learner);
+    } else if (current && submission->answered && submission->from_offset &&
+               !learner_may_try_again(submission->response.reason)) {
+        learner_send_all(learner); // whatever was wrong with what was there
+        try_again(learner, submission);
     } else if (current && submission->answered && !learner_may_try_again(submission->response.reason) &&
                submission->n_assignments == learner->n_assignments) { // else it was asked for again meanwhile
         refused(learner, submission);
@@ -114,6 +126,38 @@ static void let_go(void *user)
         pool_post(submission->learner->host->pool, &submission->job);
 }
 
+// ---- its hash -------------------------------------------------------------------------------------------
+
+static void run_hash(struct pool_job *job)
+{
+    struct submission *submission =
+        (struct submission *)(void *)((char *)job - offsetof(struct submission, hash_job));
+    struct learner *learner = submission->learner;
+    cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
+    uint8_t sha256[SHA256_BYTES];
+    sha256_of(submission->data, submission->bytes, sha256);
+    pthread_mutex_lock(&learner->host->lock);
+    learner_note_sha256(learner, sha256);
+    request.has_header = true;
+    request.header.sha256.size = SHA256_BYTES;
+    memcpy(request.header.sha256.bytes, sha256, SHA256_BYTES);
+    pthread_mutex_unlock(&learner->host->lock);
+    rpc_call_send(submission->call, cohort_v1_SubmitSummaryRequest_fields, &request, NULL);
+    let_go(submission);
+}
+
+// An upload that takes its time can go on in another process, for those who know what it was.
+static void hash_on_the_way(struct submission *submission, int64_t now_ms)
+{
+    if (submission->hashing || submission->bytes <= PACE_FIRST_BYTES ||
+        now_ms - submission->begun_ms < HASH_AFTER_MS)
+        return;
+    submission->hashing = true;
+    submission->hash_job.run = run_hash;
+    atomic_fetch_add(&submission->n_holds, 1);
+    pool_post(submission->learner->host->pool, &submission->hash_job);
+}
+
 // ---- the stream -----------------------------------------------------------------------------------------
 
 static void submit_writable(struct rpc_call *call, void *user)
@@ -132,8 +176,9 @@ static void submit_writable(struct rpc_call *call, void *user)
         pthread_mutex_unlock(&host->lock);
         return;
     }
-    uint64_t left = submission->bytes - submission->offset;
-    size_t n = left < RPC_CHUNK_BYTES ? (size_t)left : RPC_CHUNK_BYTES;
+    int64_t now_ms = clock_monotonic_ms();
+    hash_on_the_way(submission, now_ms);
+    size_t n = pace_next(&submission->pace, submission->bytes - submission->offset, now_ms);
     const char *bytes = submission->data + submission->offset;
     atomic_fetch_add(&submission->n_holds, 1);
     if (rpc_call_send_chunk(call, submission->offset, bytes, n, let_go, submission, NULL) != STATUS_OK)
@@ -190,6 +235,8 @@ void learner_fill_header(const struct learner *learner, cohort_v1_SummaryHeader 
         ret->n_values = plan_summary_values(&learner->study->plan);
         learner_summary_bytes(learner, &bytes);
         ret->bytes = bytes;
+        ret->sha256.size = learner->has_sha256 ? SHA256_BYTES : 0;
+        memcpy(ret->sha256.bytes, learner->sha256, ret->sha256.size);
     }
     ret->weight = learner->result.weight;
     ret->train_seconds = learner->result.train_seconds;
@@ -214,7 +261,13 @@ static enum status start(struct learner *learner, struct submission *submission,
                                       .data = data,
                                       .bytes = request.header.bytes,
                                       .started_ns = trace_begin(),
+                                      .begun_ms = clock_monotonic_ms(),
+                                      .hashing = learner->has_sha256,
                                       .job = {.run = finish}};
+    bool again = learner->offered; // an earlier one broke off
+    submission->offset = request.offset = learner_take_offset(learner);
+    submission->from_offset = submission->offset > 0;
+    pace_begin(&submission->pace, submission->bytes - submission->offset, again);
     atomic_init(&submission->n_holds, 1);
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,
                        true, &submit_events, submission, error));
@@ -246,6 +299,10 @@ void learner_submit(struct learner *learner)
     }
     if (learner->host->n_submitting >= SUBMISSIONS_MAX) {
         wait_to_submit(learner);
+        return;
+    }
+    if (learner_must_offer(learner)) {
+        learner_offer(learner);
         return;
     }
     struct error error = ERROR_INIT;
