@@ -163,7 +163,7 @@ static enum status begin(struct job *job, void *context, struct error *error)
 
 enum status job_journal_begin(struct job *job, struct version *first, struct error *error)
 {
-    if (!job->coordinator->journal || job_between_peers(job)) // there, learners have the models
+    if (!job->coordinator->journal)
         return STATUS_OK;
     return job_try_until_done(job, begin, first, error);
 }
@@ -182,7 +182,8 @@ static void add_inputs(const struct job *job, struct record *ret)
     struct sha256 *hash = sha256_new();
     char line[128];
     for (uint32_t slot = 0; hash && slot < job->n_slots; slot++) {
-        if (!round_slot(job->round, slot)->counted)
+        if (!round_slot(job->round, slot)->counted ||
+            (job_between_peers(job) && !job_peers_took_part(job, slot)))
             continue;
         uint64_t weight = job->slots[slot].report.weight;
         int n =
@@ -235,7 +236,8 @@ static enum status commit(struct job *job, void *context, struct error *error)
     coordinator_unlock(job->coordinator);
     if (status != STATUS_OK)
         return status;
-    TRY(write_values(job, committed->number, job->committing, record.state, error));
+    if (!job_between_peers(job)) // there, learners have the models
+        TRY(write_values(job, committed->number, job->committing, record.state, error));
     record_seal(&record);
     TRY(journal_commit(job->coordinator->journal, job->id, &record, committed->attempt, committed->notes.data,
                        error));

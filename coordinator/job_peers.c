@@ -10,6 +10,7 @@
 #include "topology/topology.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ struct job_peers {
     // In the exchange under way, by place: slots that take part, ascending.
     uint32_t *members; // [n_slots]
     uint32_t n;
-    char digest[17]; // ring: of the last committed model
+    char digest[17];              // ring: of the last committed model
+    uint8_t sha256[SHA256_BYTES]; // of the round that is being committed
 };
 
 static const struct topology_kind *topology_of(const struct job *job)
@@ -236,30 +238,101 @@ static bool read_hex(const char *hex, uint8_t ret[SHA256_BYTES])
     return true;
 }
 
-static void commit(struct job *job)
+// Who has the model now: written down with the round, so that a restarted coordinator knows whom to ask.
+static void note_holders(struct job *job)
 {
     struct job_peers *peers = job->peers;
-    double squares = 0;
-    peers->under_way = false;
     for (uint32_t place = 0; place < peers->n; place++) {
         const struct participant *participant = &peers->slots[peers->members[place]];
         struct job_slot *slot = &job->slots[peers->members[place]];
         slot->holds_round = round_number(job->round);
         slot->holds_incarnation = participant->incarnation;
-        slot->member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
+    }
+    if (topology_of(job)->peers == PEERS_RING) {
+        read_hex(peers->slots[peers->members[0]].sha256, peers->sha256);
+        memcpy(peers->digest, peers->slots[peers->members[0]].digest, sizeof peers->digest);
+    } else {
+        hash_all(peers, peers->sha256);
+    }
+    job->n_committed_summaries = peers->n;
+}
+
+static void conclude(struct job *job)
+{
+    struct job_peers *peers = job->peers;
+    double squares = 0;
+    for (uint32_t place = 0; place < peers->n; place++) {
+        const struct participant *participant = &peers->slots[peers->members[place]];
+        struct member *member = job->slots[peers->members[place]].member;
+        if (member)
+            member->state = cohort_v1_LearnerState_LEARNER_STATE_READY;
         squares += participant->distance * participant->distance;
         job->bytes_up += participant->bytes;
         job->bytes_down += participant->bytes; // what one sends another one receives
     }
-    if (topology_of(job)->peers == PEERS_RING) {
-        read_hex(peers->slots[peers->members[0]].sha256, job->current->sha256);
-        memcpy(peers->digest, peers->slots[peers->members[0]].digest, sizeof peers->digest);
-    } else {
-        hash_all(peers, job->current->sha256);
-    }
+    memcpy(job->current->sha256, peers->sha256, SHA256_BYTES);
     job->current->round = round_number(job->round);
-    job->n_committed_summaries = peers->n;
     job_conclude_round(job, sqrt(squares / peers->n));
+}
+
+static void run_commit(struct pool_job *pool_job)
+{
+    struct job *job = (struct job *)(void *)((char *)pool_job - offsetof(struct job, commit_job));
+    struct error error = ERROR_INIT;
+    enum status status = job_journal_commit(job, round_number(job->round), job->peers->sha256, &error);
+    coordinator_lock(job->coordinator);
+    if (status != STATUS_OK && !job_is_over(job))
+        snprintf(job->message, sizeof job->message, "round %u could not be committed: %.400s",
+                 round_number(job->round), error.message);
+    if (status == STATUS_OK && !job_is_over(job))
+        conclude(job);
+    else
+        round_committed(job->round, false, clock_monotonic_ms());
+    coordinator_unlock(job->coordinator);
+}
+
+static void commit(struct job *job)
+{
+    job->peers->under_way = false;
+    note_holders(job);
+    if (!job->coordinator->journal) {
+        conclude(job);
+        return;
+    }
+    job->commit_job.run = run_commit;
+    pool_post(job->coordinator->pool, &job->commit_job);
+}
+
+bool job_peers_took_part(const struct job *job, uint32_t slot)
+{
+    return job->peers->slots[slot].takes_part;
+}
+
+// ---- what a restarted coordinator has to know -----------------------------------------------------------
+
+void job_peers_write_notes(const struct job *job, struct bytes *ret)
+{
+    if (*job->peers->digest)
+        bytes_format(ret, "digest %s\n", job->peers->digest);
+    for (uint32_t slot = 0; slot < job->n_slots; slot++)
+        if (job->slots[slot].holds_round)
+            bytes_format(ret, "holds %" PRIu32 " %" PRIu32 " %" PRIu64 "\n", slot,
+                         job->slots[slot].holds_round, job->slots[slot].holds_incarnation);
+}
+
+void job_peers_read_notes(struct job *job, const char *notes)
+{
+    for (const char *line = notes; line && *line; line = strchr(line, '\n')) {
+        uint32_t slot = 0, number = 0;
+        uint64_t incarnation = 0;
+        line += *line == '\n';
+        sscanf(line, "digest %16s", job->peers->digest);
+        if (sscanf(line, "holds %" SCNu32 " %" SCNu32 " %" SCNu64, &slot, &number, &incarnation) == 3 &&
+            slot < job->n_slots) {
+            job->slots[slot].holds_round = number;
+            job->slots[slot].holds_incarnation = incarnation;
+        }
+    }
 }
 
 static void consider(struct job *job)

@@ -18,6 +18,8 @@ void job_write_notes(const struct job *job, struct bytes *ret)
     const struct round_means means = job_round_means(job);
     bytes_format(ret, "means %a %a %a\n", means.train_loss, means.train_accuracy, means.parameter_distance);
     bytes_format(ret, "stop %d %a %u\n", job->stop.seen, job->stop.best, job->stop.since);
+    if (job_between_peers(job))
+        job_peers_write_notes(job, ret);
 }
 
 static void read_notes(struct job *job, const char *notes)
@@ -28,6 +30,8 @@ static void read_notes(struct job *job, const char *notes)
            &means.parameter_distance, &seen, &job->stop.best, &job->stop.since);
     job->stop.seen = seen != 0;
     job_set_means(job, &means);
+    if (job_between_peers(job))
+        job_peers_read_notes(job, notes);
 }
 
 // ---- values ---------------------------------------------------------------------------------------------
@@ -61,6 +65,11 @@ static enum status read_state(const struct job *job, struct version *ret, struct
 enum status job_restore_values(const struct job *job, const struct layout *layout, struct version *ret,
                                struct error *error)
 {
+    if (job_between_peers(job)) { // learners have the values
+        ret->round = job->record.round;
+        memcpy(ret->sha256, job->record.model, SHA256_BYTES);
+        return STATUS_OK;
+    }
     if (job->record.round == 0)
         return memcmp(ret->sha256, job->record.model, SHA256_BYTES) == 0
                    ? STATUS_OK

@@ -123,11 +123,11 @@ void peer_round_note(struct learner *learner, cohort_v1_Assignment *assignment)
     assignment->sources_count = 0;
 }
 
-// In a mix any model of its own will do.
+// In a mix any model of its own will do, but none of a round that was not committed.
 static bool is_right(const struct learner *learner, uint32_t round, const char *digest)
 {
     const cohort_v1_Assignment *assignment = &learner->assignment;
-    return topology_of(learner)->peers == PEERS_MIX ||
+    return (topology_of(learner)->peers == PEERS_MIX && round <= assignment->model_round) ||
            (round == assignment->model_round && strcmp(digest, assignment->model_digest) == 0);
 }
 

@@ -2,8 +2,10 @@
 """Whatever is killed, and whenever: an experiment goes on by itself from its last committed round, and ends in the
 same model, byte for byte, as one that nothing happened to."""
 import errno
+import random
+import time
 
-from durable import Killer, experiment, outcome, resumed
+from durable import Deployment, Killer, experiment, outcome, resumed
 from cohort_e2e import main, to_yaml
 
 
@@ -44,6 +46,45 @@ def it_takes_learners_up_again_where_they_were(world):
     }
     for name, changes in cases.items():
         survives(world, name, changes, lambda deployment: [*deployment.learners, deployment.coordinator])
+
+
+def it_goes_on_between_peers(world):
+    """Learners hold the models: a coordinator that comes back finds those of the last committed round there."""
+    own = ["listen=127.0.0.1:0"]
+    for topology in "ring", {"kind": "gossip", "graph": "ring", "steps": 2}:
+        name = topology if isinstance(topology, str) else topology["kind"]
+        yaml = to_yaml(experiment(world, collaboration={"topology": topology, "rounds": 12}))
+        wanted, records, _ = outcome(world, name, yaml, learners=own)
+        assert len(records) == 13, records
+        killer = Killer(lambda deployment: [deployment.coordinator], n=6)
+        found, again, _ = outcome(world, f"{name}-killed", yaml, meanwhile=killer, learners=own)
+        assert found == wanted and again == records, name
+        assert killer.left <= killer.n - 3, f"only {killer.n - killer.left} kills"
+    assert any(resumed(world)), "no coordinator went on from a round"
+
+
+def it_never_takes_up_a_learners_state_that_was_changed(world):
+    """Whatever bit it is, the learner says so and does not take part."""
+    yaml = to_yaml(experiment(world, collaboration={"rounds": 10000, "algorithm": "scaffold"}))
+    deployment = Deployment(world, "state")
+    experiment_id = deployment.create(yaml)
+    while not (found := deployment.get(experiment_id)) or found.round < 2:
+        time.sleep(0.01)
+    for learner in deployment.learners:
+        learner.kill()
+    (path,) = (world.folder / "state-learner-0").glob("*.state")
+    content = path.read_bytes()
+    chance = random.Random(3)
+    places = [chance.randrange(8 * 512), *chance.sample(range(8 * len(content)), 4), 8 * len(content) - 1]
+    for bit in places:
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        deployment.start_learner(0)
+        record = deployment.learners[0].wait_for_record("cannot take part")
+        assert "damaged" in record["error"] or "another" in record["error"], (bit, record)
+        deployment.learners[0].kill()
+    deployment.stop()
 
 
 def it_waits_for_a_disk_that_is_full_or_broken(world):
