@@ -106,6 +106,7 @@ static void catch_up_closed(struct rpc_call *call, enum status status, const cha
                   LOG_S("status", status_name(status)),
                   LOG_S("error", it->error.status ? it->error.message : message));
         learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
+        learner->model_gone = learner->n_retries > 2 * learner->peer.n_sources + 1; // others may have it
     }
     peer_channel_give(it->channel);
     pthread_mutex_unlock(&host->lock);
