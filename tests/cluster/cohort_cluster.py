@@ -1,0 +1,184 @@
+"""What the checks on a cluster share. A check is a function `it_...(cluster)` of a file test_NAME.py; each starts without the
+namespace `cohort`, and what it applies is gone after it."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SMALL = """\
+- op: replace
+  path: /spec/template/spec/containers/0/resources/requests/cpu
+  value: 10m
+"""  # so that many pods fit on a small machine
+
+
+class Cluster:
+    def __init__(self, kubeconfig, image, node=None):
+        self.image, self.node = image, node
+        self.programs = ROOT / "build/bin"
+        self.scratch = pathlib.Path(tempfile.mkdtemp(prefix="cohort-cluster-"))
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith(("COHORT_", "OPENBLAS_"))}
+        if kubeconfig:
+            self.environment["KUBECONFIG"] = str(kubeconfig)
+        shutil.copytree(ROOT / "k8s", self.scratch / "k8s")
+        version = json.loads(self.kubectl("version", "-o", "json"))["serverVersion"]
+        self.minor = int(re.match(r"\d+", version["minor"]).group())
+        self.storage_classes = json.loads(self.kubectl("get", "storageclass", "-o", "json"))["items"]
+
+    # ---- commands
+
+    def run(self, *command, check=True, stdin=None, timeout=600):
+        done = subprocess.run(
+            list(map(str, command)), env=self.environment, input=stdin, capture_output=True, text=True, timeout=timeout,
+            cwd=self.scratch, check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(map(str, command))}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def kubectl(self, *arguments, check=True, **more):
+        return self.run("kubectl", *arguments, check=check, **more).stdout
+
+    def k(self, *arguments, **more):
+        return self.kubectl("-n", "cohort", *arguments, **more)
+
+    def get(self, *arguments):
+        return json.loads(self.k("get", *arguments, "-o", "json"))
+
+    def cohort(self, *arguments, **more):
+        return self.run(self.programs / "cohort", *arguments, **more)
+
+    # ---- waiting
+
+    def await_(self, what, test, seconds=300, pause=0.25):
+        until = time.monotonic() + seconds
+        while True:
+            found = test()
+            if found:
+                return found
+            if time.monotonic() > until:
+                raise AssertionError(f"no {what} after {seconds} s\n{self.told()}")
+            time.sleep(pause)
+
+    def told(self):
+        words = self.k("get", "pods,jobs", "-o", "wide", check=False) + self.k("get", "events", check=False)[-3000:]
+        for pod in self.k("get", "pods", "-o", "name", check=False).split():
+            words += f"--- {pod}\n" + self.k("logs", pod, "--tail=12", check=False)
+        return words
+
+    def wait(self, kind, name, condition, seconds=300):
+        done = self.run(
+            "kubectl", "-n", "cohort", "wait", f"--for={condition}", f"{kind}/{name}", f"--timeout={seconds}s", check=False, timeout=seconds + 60
+        )
+        assert done.returncode == 0, done.stderr + self.told()
+
+    def ready(self, kind, name, seconds=300):
+        done = self.run(
+            "kubectl", "-n", "cohort", "rollout", "status", f"{kind}/{name}", f"--timeout={seconds}s", check=False, timeout=seconds + 60
+        )
+        assert done.returncode == 0, done.stderr + self.told()
+
+    # ---- overlays
+
+    def overlay(self, name, resources, components=(), patches=(), **more):
+        """An overlay of the test's own, with what this cluster needs; returns its folder. Names are those in k8s/."""
+        old = ["components/old-cluster"] if self.minor < 25 else []
+        folder = self.scratch / "k8s/overlays" / f"test-{name}"
+        folder.mkdir()
+        repository, _, tag = self.image.rpartition(":")
+        kinds = "StatefulSet|Deployment"
+        kustomization = {
+            "apiVersion": "kustomize.config.k8s.io/v1beta1",
+            "kind": "Kustomization",
+            "resources": [f"../../{it}" for it in resources],
+            "components": [f"../../{it}" for it in [*components, *old]],
+            "images": [{"name": "localhost/cohort", "newName": repository, "newTag": tag}],
+            "patches": [{"target": {"kind": kinds}, "patch": SMALL}, *patches],
+            **more,
+        }
+        (folder / "kustomization.yaml").write_text(json.dumps(kustomization, indent=1))
+        return folder
+
+    def apply(self, folder):
+        self.kubectl("apply", "-k", folder)
+
+    def volumes(self, n, size="10Gi"):
+        """Volumes for claims, where the cluster does not make them itself."""
+        if self.storage_classes or not self.node:
+            return
+        for i in range(n):
+            folder = self.scratch / f"volume-{i}"
+            folder.mkdir()
+            os.chown(folder, 65532, 65532)
+            volume = {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": f"test-{i}", "labels": {"cohort-test": "yes"}},
+                "spec": {"capacity": {"storage": size}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": str(folder)}},
+            }
+            self.kubectl("apply", "-f", "-", stdin=json.dumps(volume))
+
+    def clear(self):
+        self.kubectl("delete", "namespace", "cohort", "--ignore-not-found", "--wait", "--timeout=180s")
+        self.kubectl("delete", "persistentvolume", "-l", "cohort-test", "--ignore-not-found")
+        self.kubectl("delete", "persistentvolume", "-l", "app.kubernetes.io/name=cohort", "--ignore-not-found")
+        for folder in self.scratch.glob("volume-*"):
+            shutil.rmtree(folder)
+        for folder in (self.scratch / "k8s/overlays").glob("test-*"):
+            shutil.rmtree(folder)
+
+    # ---- a running Cohort
+
+    @contextlib.contextmanager
+    def forward(self, what="service/cohort-coordinator", port=7070):
+        """The local address of a port-forward."""
+        process = subprocess.Popen(
+            ["kubectl", "-n", "cohort", "port-forward", what, f":{port}"], env=self.environment, stdout=subprocess.PIPE, text=True,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("Forwarding from 127.0.0.1:"), line
+            yield line.split()[2]
+        finally:
+            process.terminate()
+            process.wait()
+            process.stdout.close()
+
+    def metrics(self, pod="cohort-coordinator-0"):
+        """{name: [(labels, value)]} of what /metrics of a pod says now; None while it cannot be asked."""
+        done = self.run("kubectl", "get", "--raw", f"/api/v1/namespaces/cohort/pods/{pod}:9090/proxy/metrics", check=False)
+        if done.returncode:
+            return None
+        found = {}
+        for line in done.stdout.splitlines():
+            if not line.startswith("#"):
+                name, labels, value = re.match(r"([a-z_]+)(?:\{(.*)\})? (\S+)$", line).groups()
+                found.setdefault(name, []).append((dict(re.findall(r'(\w+)="([^"]*)"', labels or "")), float(value)))
+        return found
+
+    def round(self):
+        found = self.metrics()
+        rows = (found or {}).get("cohort_experiment_round")
+        return rows[-1][1] if rows else -1
+
+    def reach_round(self, n, seconds=600):
+        self.await_(f"round {n}", lambda: self.round() >= n, seconds)
+
+    def local_hash(self, experiment):
+        """The model's hash when the same experiment runs on this machine, its digits drawn anew."""
+        digits = self.scratch / "digits"
+        if not digits.exists():
+            self.cohort("data", "make", "--out", digits)
+        text = pathlib.Path(experiment).read_text(encoding="utf-8").replace("/digits/", f"{digits}/")
+        path = self.scratch / "local.yaml"
+        path.write_text(text)
+        out = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
+        self.cohort("run", path, "--out", out, "--quiet")
+        return json.loads((out / "summary.json").read_text())["model_sha256"]
