@@ -124,6 +124,61 @@ class Cluster:
             }
             self.kubectl("apply", "-f", "-", stdin=json.dumps(volume))
 
+    def namespace(self):
+        """The namespace alone, for what must be there before an overlay is applied."""
+        self.kubectl("apply", "-f", self.scratch / "k8s/base/common/namespace.yaml")
+
+    def experiment(self, **changes):
+        """The demo's experiment, changed: patches and files for `overlay`; and its path, for `local_hash`."""
+        import yaml
+
+        experiment = yaml.safe_load((self.scratch / "k8s/components/demo/experiment.yaml").read_text())
+        for section, values in changes.items():
+            experiment[section] = {**experiment[section], **values} if isinstance(experiment.get(section), dict) else values
+        path = self.scratch / "k8s/components/demo/experiment.yaml"
+        path.write_text(json.dumps(experiment, indent=1))
+        return path
+
+    def submitted(self, seconds=300):
+        """Waits until the demo's experiment has ended well; what its Job printed."""
+        self.wait("job", "cohort-submit", "condition=complete", seconds)
+        return self.k("logs", "job/cohort-submit", "-c", "submit")
+
+    def watched(self, address):
+        """The events of the last experiment, which has ended."""
+        return [json.loads(line) for line in self.cohort("watch", "--coordinator", address, "--json").stdout.splitlines()]
+
+    def pod(self, name, command, environment=(), volumes=(), component="learner"):
+        """Starts a pod of Cohort's image, as k8s/ starts its own. `volumes`: (name, path, volume)."""
+        rows = [{"name": key, "value": value} for key, value in dict(environment).items()]
+        secure = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
+        container = {
+            "name": name, "image": self.image, "imagePullPolicy": "IfNotPresent", "command": command, "env": rows, "securityContext": secure,
+            "volumeMounts": [{"name": it[0], "mountPath": it[1], "readOnly": True} for it in volumes],
+        }
+        spec = {
+            "restartPolicy": "Never", "automountServiceAccountToken": False, "enableServiceLinks": False, "containers": [container],
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "volumes": [{"name": it[0], **it[2]} for it in volumes],
+        }
+        labels = {"app.kubernetes.io/component": component}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
+        self.k("apply", "-f", "-", stdin=json.dumps(pod))
+
+    def logs(self, pod, *arguments):
+        return self.k("logs", pod, *arguments, check=False)
+
+    def process(self, pod, program):
+        """The number, on this machine, of the pod's process; None where the node is not ours."""
+        uid = self.get("pod", pod)["metadata"]["uid"]
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if uid in (folder / "cgroup").read_text() and os.path.basename(os.readlink(folder / "exe")) == program:
+                    return int(folder.name)
+                if uid in (folder / "mountinfo").read_text() and (folder / "comm").read_text().strip() == program[:15]:
+                    return int(folder.name)
+        return None
+
     def clear(self):
         self.kubectl("delete", "namespace", "cohort", "--ignore-not-found", "--wait", "--timeout=180s")
         self.kubectl("delete", "persistentvolume", "-l", "cohort-test", "--ignore-not-found")
@@ -132,6 +187,8 @@ class Cluster:
             shutil.rmtree(folder)
         for folder in (self.scratch / "k8s/overlays").glob("test-*"):
             shutil.rmtree(folder)
+        shutil.rmtree(self.scratch / "k8s")
+        shutil.copytree(ROOT / "k8s", self.scratch / "k8s")
 
     # ---- a running Cohort
 
@@ -171,7 +228,7 @@ class Cluster:
     def reach_round(self, n, seconds=600):
         self.await_(f"round {n}", lambda: self.round() >= n, seconds)
 
-    def local_hash(self, experiment):
+    def local_hash(self, experiment, *arguments):
         """The model's hash when the same experiment runs on this machine, its digits drawn anew."""
         digits = self.scratch / "digits"
         if not digits.exists():
@@ -180,5 +237,5 @@ class Cluster:
         path = self.scratch / "local.yaml"
         path.write_text(text)
         out = pathlib.Path(tempfile.mkdtemp(dir=self.scratch))
-        self.cohort("run", path, "--out", out, "--quiet")
+        self.cohort("run", path, "--out", out, "--quiet", *arguments)
         return json.loads((out / "summary.json").read_text())["model_sha256"]

@@ -8,7 +8,7 @@ SECONDS = 90  # from `kubectl apply` to the tenth round
 
 
 def it_trains_from_apply_to_a_model(cluster):
-    folder = cluster.overlay("quickstart", ["base"], ["components/demo"])
+    folder = cluster.overlay("quickstart", ["base"], ["components/demo", "components/no-claims"])
     began = time.monotonic()
     cluster.apply(folder)
     cluster.wait("job", "cohort-submit", "condition=complete")
