@@ -25,18 +25,23 @@ def inside_namespaces():
     """Returns only in a process that has network, mounts and process numbers to itself."""
     if os.environ.get("COHORT_CLUSTER_INSIDE"):
         for folder in PRIVATE:
-            os.makedirs(folder, exist_ok=True)
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
         return
     os.environ["COHORT_CLUSTER_INSIDE"] = "1"
+    for folder in PRIVATE:
+        os.makedirs(folder, exist_ok=True)
     unshare = ["unshare", "--net", "--mount", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"]
     os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])
 
 
-def own_cgroups():
-    """{controller: the group of this process}."""
-    rows = (line.strip().split(":", 2) for line in open("/proc/self/cgroup", encoding="ascii"))
-    return {name: group for _, names, group in rows for name in names.split(",")}
+def containers_groups():
+    """The cgroups that runc has made for containers: below this process's own, each of its container's number."""
+    found = set()
+    for line in open("/proc/self/cgroup", encoding="ascii"):
+        _, names, own = line.strip().split(":", 2)
+        for root in pathlib.Path("/sys/fs/cgroup", names or "unified"), pathlib.Path("/sys/fs/cgroup", names.removeprefix("name=")):
+            found |= {it for it in pathlib.Path(f"{root}{own}").glob("*") if len(it.name) == 64 and it.is_dir()}
+    return found
 
 
 class Node:
@@ -49,8 +54,7 @@ class Node:
         self.socket = self.folder / "containerd.sock"
         self.processes, self.ended = [], threading.Event()
         self.sysctls = {name: pathlib.Path("/proc/sys", name).read_text() for name in SHARED_SYSCTLS}
-        # Pods share the CPU group that the node was started in.
-        self.group = own_cgroups().get("cpu", "/").rstrip("/") + "/cohort-cluster"
+        self.groups = containers_groups()
 
     # ---- parts
 
@@ -162,6 +166,8 @@ root = "{self.folder}/containerd"
 state = "/run/containerd"
 [grpc]
   address = "{self.socket}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{self.folder}/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "localhost/pause:local"
   restrict_oom_score_adj = true
@@ -182,7 +188,6 @@ state = "/run/containerd"
             "authorization": {"mode": "AlwaysAllow"},
             "cgroupDriver": "cgroupfs",
             "cgroupsPerQOS": False,
-            "cgroupRoot": self.group,
             "enforceNodeAllocatable": [],
             "failSwapOn": False,
             "clusterDomain": "cluster.local",
@@ -292,9 +297,8 @@ state = "/run/containerd"
 
     def remove_groups(self):
         until = time.monotonic() + 10
-        for root in pathlib.Path("/sys/fs/cgroup").glob("*"):
-            top = pathlib.Path(f"{root}{self.group}")
-            for folder, _, _ in os.walk(top, topdown=False) if top.is_dir() else ():
+        for top in containers_groups() - self.groups:
+            for folder, _, _ in os.walk(top, topdown=False):
                 while time.monotonic() < until:
                     try:
                         os.rmdir(folder)
