@@ -27,8 +27,8 @@ class Cluster:
         if kubeconfig:
             self.environment["KUBECONFIG"] = str(kubeconfig)
         shutil.copytree(ROOT / "k8s", self.scratch / "k8s")
-        version = json.loads(self.kubectl("version", "-o", "json"))["serverVersion"]
-        self.minor = int(re.match(r"\d+", version["minor"]).group())
+        versions = self.kubectl("api-versions").split()
+        self.old = not {"policy/v1", "autoscaling/v2"} <= set(versions)  # before Kubernetes 1.23
         self.storage_classes = json.loads(self.kubectl("get", "storageclass", "-o", "json"))["items"]
 
     # ---- commands
@@ -88,7 +88,7 @@ class Cluster:
 
     def overlay(self, name, resources, components=(), patches=(), **more):
         """An overlay of the test's own, with what this cluster needs; returns its folder. Names are those in k8s/."""
-        old = ["components/old-cluster"] if self.minor < 25 else []
+        old = ["components/old-cluster"] if self.old else []
         folder = self.scratch / "k8s/overlays" / f"test-{name}"
         folder.mkdir()
         repository, _, tag = self.image.rpartition(":")

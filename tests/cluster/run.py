@@ -24,6 +24,7 @@ import traceback
 import one_node
 from cohort_cluster import ROOT, Cluster
 
+MODELS = ["kubernetes-models@5", "@kubernetes-models/cert-manager@6", "@kubernetes-models/prometheus-operator@5"]
 PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
 
 
@@ -54,6 +55,17 @@ def images(name, folder):
     subprocess.run(["buildah", "build", "--quiet", "--tag", "localhost/pause:local", folder], check=True, stdout=subprocess.DEVNULL)
     for tag, file in (name, "cohort.tar"), ("localhost/pause:local", "pause.tar"):
         subprocess.run(["buildah", "push", "--quiet", tag, f"docker-archive:{folder / file}:{tag}"], check=True, stdout=subprocess.DEVNULL)
+
+
+def schemas(folder):
+    """A folder with current Kubernetes' schemas, as an npm package has them; None without npm."""
+    folder = pathlib.Path(folder, "schemas")
+    folder.mkdir(exist_ok=True)
+    (folder / "package.json").write_text("{}")
+    if not shutil.which("npm") or not shutil.which("node"):
+        return None
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", folder, *MODELS]
+    return folder if subprocess.run(install, check=False).returncode == 0 else None
 
 
 def chosen(names):
@@ -94,6 +106,7 @@ def on_a_node(given):
     if not os.environ.get("COHORT_CLUSTER_FOLDER"):
         os.environ["COHORT_CLUSTER_FOLDER"] = tempfile.mkdtemp(prefix="cohort-node-")
         images(image, pathlib.Path(os.environ["COHORT_CLUSTER_FOLDER"]))
+        schemas(os.environ["COHORT_CLUSTER_FOLDER"])
     one_node.inside_namespaces()
     folder = pathlib.Path(os.environ["COHORT_CLUSTER_FOLDER"])
     node, cluster = one_node.Node(given.binaries, folder), None
@@ -103,6 +116,7 @@ def on_a_node(given):
         node.import_image(folder / "cohort.tar", image)
         print(f"# a node is up after {time.monotonic() - began:.0f} s", flush=True)
         cluster = Cluster(node.kubeconfig, image, node)
+        cluster.schemas = folder / "schemas" if (folder / "schemas/node_modules").is_dir() else None
         return work(cluster, given)
     finally:
         node.stop()
@@ -114,6 +128,7 @@ def on_theirs(given):
     subprocess.run([ROOT / "dev", "image", given.image], check=True)
     subprocess.run(["buildah", "push", "--quiet", given.image], check=True)
     cluster = Cluster(None, given.image)
+    cluster.schemas = schemas(cluster.scratch)
     if cluster.kubectl("get", "namespace", "cohort", "--ignore-not-found").strip():
         sys.exit("./dev cluster: the cluster has a namespace 'cohort' already; delete it, or use another cluster")
     try:

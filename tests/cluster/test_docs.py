@@ -12,7 +12,7 @@ def block(title):
 
 def follow(cluster, script):
     """Runs it in a folder that has k8s/, with Cohort's programs at hand."""
-    if cluster.minor < 25:
+    if cluster.old:
         script = script.replace("k8s/overlays/quickstart", "k8s/overlays/old-cluster").replace("k8s/overlays/mtls", "k8s/overlays/test-mtls")
     environment = {**cluster.environment, "PATH": f"{cluster.programs}:{cluster.environment['PATH']}"}
     environment.pop("COHORT_COORDINATOR", None)

@@ -21,7 +21,7 @@ def kill(cluster, pod, program):
 
 
 def evict(cluster, pod):
-    eviction = {"apiVersion": "policy/v1beta1" if cluster.minor < 22 else "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "cohort"}}
+    eviction = {"apiVersion": "policy/v1beta1" if cluster.old else "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": "cohort"}}
     path = f"/api/v1/namespaces/cohort/pods/{pod}/eviction"
     cluster.run("kubectl", "create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
 
