@@ -220,6 +220,11 @@ class Cluster:
                 found.setdefault(name, []).append((dict(re.findall(r'(\w+)="([^"]*)"', labels or "")), float(value)))
         return found
 
+    def metric(self, name):
+        """The last experiment's loss or accuracy, as /metrics has it; None before there is one."""
+        rows = [value for labels, value in (self.metrics() or {}).get("cohort_metric", ()) if labels["metric"] == name]
+        return rows[-1] if rows else None
+
     def round(self):
         found = self.metrics()
         rows = (found or {}).get("cohort_experiment_round")

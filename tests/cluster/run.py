@@ -24,7 +24,7 @@ import traceback
 import one_node
 from cohort_cluster import ROOT, Cluster
 
-MODELS = ["kubernetes-models@5", "@kubernetes-models/cert-manager@6", "@kubernetes-models/prometheus-operator@5"]
+MODELS = ["kubernetes-models@5", "@kubernetes-models/cert-manager", "@kubernetes-models/prometheus-operator"]
 PAUSE = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
 
 
