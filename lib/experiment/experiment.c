@@ -324,6 +324,28 @@ static enum status check_codec(const struct experiment *experiment, struct error
         collaboration->codec.kind->name, collaboration->topology.kind->name);
 }
 
+// Models come from the coordinator, whole or as differences.
+static enum status check_downlink(const struct experiment *experiment, struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct topology_kind *topology = (const struct topology_kind *)collaboration->topology.kind;
+    const struct choice *choice = &collaboration->downlink;
+    const struct codec_kind *codec = (const struct codec_kind *)(const void *)choice->kind;
+    if (codec->identity)
+        return STATUS_OK;
+    if (topology->peers != PEERS_NONE)
+        return error_at(error, choice->mark, STATUS_INVALID_ARGUMENT,
+                        "downlink '%s' does not go with topology %s, where models do not come from the "
+                        "coordinator; choose f32, or the topology star or tree",
+                        codec->kind.name, topology->kind.name);
+    if (codec->wants_difference)
+        return error_at(error, choice->mark, STATUS_INVALID_ARGUMENT,
+                        "downlink '%s' would leave little of a model's weights; choose {kind: delta, codec: "
+                        "%s}, which codes what has changed, or f16, bf16, int8 or int4",
+                        codec->kind.name, codec->kind.name);
+    return STATUS_OK;
+}
+
 enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,
                                   struct error *error)
 {
@@ -358,6 +380,7 @@ static enum status check(const struct experiment *experiment, struct error *erro
     TRY(check_schedule(experiment, error));
     TRY(check_stop(experiment, error));
     TRY(check_codec(experiment, error));
+    TRY(check_downlink(experiment, error));
     TRY(check_topology(experiment, error));
     TRY(check_simulation(experiment, error));
     return check_algorithm(experiment, error);

@@ -25,7 +25,8 @@ struct collaboration_options {
     struct choice algorithm;
     struct choice topology;
     struct choice reducer;
-    struct choice codec;
+    struct choice codec;    // of summaries
+    struct choice downlink; // of models
     bool error_feedback;
     int weighting;   // enum weighting
     double max_norm; // the farthest that a summary may lie from the round's model; 0: anywhere

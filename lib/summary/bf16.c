@@ -28,10 +28,16 @@ static void bf16_decode(const void *options, const struct codec_frame *frame, co
     }
 }
 
+static size_t bf16_ready(const void *options, const struct codec_frame *frame, size_t n_bytes)
+{
+    return n_bytes / sizeof(uint16_t);
+}
+
 const struct codec_kind codec_bf16 = {
     .kind = {.name = "bf16",
              .help = "bfloat16: float32's range with seven bits of fraction; 2 bytes a value"},
     .encoded_bytes = bf16_bytes,
     .encode = bf16_encode,
+    .ready = bf16_ready,
     .decode = bf16_decode,
 };

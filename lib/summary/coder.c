@@ -58,6 +58,29 @@ enum status coder_encode(const struct coder *coder, const float *summary, float 
     return status;
 }
 
+size_t coder_ready(const struct coder *coder, size_t n_bytes)
+{
+    size_t n_values = coder->frame.n_values, n = 0;
+    if (n_bytes >= coder_bytes(coder))
+        return n_values;
+    if (kind_of(coder)->ready)
+        n = kind_of(coder)->ready(coder->codec->options, &coder->frame, n_bytes);
+    return n < n_values ? n : n_values;
+}
+
+void coder_apply(const struct coder *coder, const uint8_t *encoded, size_t first, size_t n, float *values)
+{
+    float tile[TILE_VALUES];
+    for (size_t at = first; at < first + n; at += TILE_VALUES) {
+        size_t some = first + n - at < TILE_VALUES ? first + n - at : TILE_VALUES;
+        kind_of(coder)->decode(coder->codec->options, &coder->frame, encoded, at, some, tile);
+        if (kind_of(coder)->of)
+            add(values + at, tile, some, 1);
+        else
+            memcpy(values + at, tile, some * sizeof *values);
+    }
+}
+
 enum status coder_check(const struct coder *coder, const uint8_t *encoded, struct error *error)
 {
     if (!kind_of(coder)->check)

@@ -28,10 +28,16 @@ static void f16_decode(const void *options, const struct codec_frame *frame, con
     }
 }
 
+static size_t f16_ready(const void *options, const struct codec_frame *frame, size_t n_bytes)
+{
+    return n_bytes / sizeof(uint16_t);
+}
+
 const struct codec_kind codec_f16 = {
     .kind = {.name = "f16",
              .help = "IEEE 754 binary16: ten bits of fraction, values up to 65504; 2 bytes a value"},
     .encoded_bytes = f16_bytes,
     .encode = f16_encode,
+    .ready = f16_ready,
     .decode = f16_decode,
 };

@@ -39,6 +39,11 @@ static enum status int4_encode(const void *options, const struct codec_frame *fr
     return STATUS_OK;
 }
 
+static size_t int4_ready(const void *options, const struct codec_frame *frame, size_t n_bytes)
+{
+    return n_bytes / whole_block_bytes(options) * block_of(options);
+}
+
 static void int4_decode(const void *options, const struct codec_frame *frame, const uint8_t *encoded,
                         size_t first, size_t n, float *ret)
 {
@@ -82,5 +87,6 @@ const struct codec_kind codec_int4 = {
     .unbiased = true,
     .encoded_bytes = int4_bytes,
     .encode = int4_encode,
+    .ready = int4_ready,
     .decode = int4_decode,
 };

@@ -30,6 +30,13 @@ static enum status int8_encode(const void *options, const struct codec_frame *fr
     return STATUS_OK;
 }
 
+static size_t int8_ready(const void *options, const struct codec_frame *frame, size_t n_bytes)
+{
+    size_t block = block_of(options), n_whole = n_bytes / (block + sizeof(float));
+    size_t rest = n_bytes % (block + sizeof(float));
+    return n_whole * block + (rest > sizeof(float) ? rest - sizeof(float) : 0);
+}
+
 static void int8_decode(const void *options, const struct codec_frame *frame, const uint8_t *encoded,
                         size_t first, size_t n, float *ret)
 {
@@ -66,5 +73,6 @@ const struct codec_kind codec_int8 = {
     .unbiased = true,
     .encoded_bytes = int8_bytes,
     .encode = int8_encode,
+    .ready = int8_ready,
     .decode = int8_decode,
 };

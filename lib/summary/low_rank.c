@@ -219,6 +219,7 @@ const struct codec_kind codec_low_rank = {
              .help = "Weight matrices as products of thin ones; rank times (rows + columns) floats each",
              .fields = fields,
              .options_bytes = sizeof(struct low_rank_options)},
+    .wants_difference = true,
     .encoded_bytes = low_rank_bytes,
     .encode = low_rank_encode,
     .decode = low_rank_decode,

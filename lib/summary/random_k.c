@@ -81,6 +81,11 @@ static void decode_block(const struct random_k_options *options, const struct co
     }
 }
 
+static size_t random_k_ready(const void *options, const struct codec_frame *frame, size_t n_bytes)
+{
+    return n_bytes / sizeof(float) / k_of(options, BLOCK) * BLOCK;
+}
+
 static void random_k_decode(const void *options, const struct codec_frame *frame, const uint8_t *encoded,
                             size_t first, size_t n, float *ret)
 {
@@ -111,7 +116,9 @@ const struct codec_kind codec_random_k = {
              .fields = fields,
              .options_bytes = sizeof(struct random_k_options)},
     .unbiased = true,
+    .wants_difference = true,
     .encoded_bytes = random_k_bytes,
     .encode = random_k_encode,
+    .ready = random_k_ready,
     .decode = random_k_decode,
 };

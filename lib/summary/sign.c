@@ -32,6 +32,11 @@ static enum status sign_encode(const void *options, const struct codec_frame *fr
     return STATUS_OK;
 }
 
+static size_t sign_ready(const void *options, const struct codec_frame *frame, size_t n_bytes)
+{
+    return n_bytes / BLOCK_BYTES * BLOCK;
+}
+
 static void sign_decode(const void *options, const struct codec_frame *frame, const uint8_t *encoded,
                         size_t first, size_t n, float *ret)
 {
@@ -46,7 +51,9 @@ static void sign_decode(const void *options, const struct codec_frame *frame, co
 
 const struct codec_kind codec_sign = {
     .kind = {.name = "sign", .help = "The signs, and the mean size of each 4,096 values; 1 bit a value"},
+    .wants_difference = true,
     .encoded_bytes = sign_bytes,
     .encode = sign_encode,
+    .ready = sign_ready,
     .decode = sign_decode,
 };

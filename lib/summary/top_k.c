@@ -148,6 +148,7 @@ const struct codec_kind codec_top_k = {
              .help = "The largest values and where they stand; 8 bytes for each of them",
              .fields = fields,
              .options_bytes = sizeof(struct top_k_options)},
+    .wants_difference = true,
     .encoded_bytes = top_k_bytes,
     .encode = top_k_encode,
     .check = top_k_check,

@@ -118,6 +118,38 @@ Test(codecs, give_back_in_ranges_what_they_give_back_whole)
     }
 }
 
+// What is decoded before the last byte has come needs none of those that follow.
+Test(codecs, decode_beginnings)
+{
+    static float whole[N_VALUES], early[N_VALUES];
+    for (size_t k = 0; k < codecs.n_kinds; k++) {
+        const void *options;
+        const struct codec_kind *codec = codec_at(k, &options);
+        const struct codec_frame frame = frame_of(1);
+        if (!codec->ready)
+            continue;
+        uint8_t *encoded = encode(codec, options, &frame);
+        size_t bytes = codec->encoded_bytes(options, &frame), n_before = 0;
+        codec->decode(options, &frame, encoded, 0, N_VALUES, whole);
+        uint8_t *begun = memory_alloc(bytes);
+        for (size_t n = 0; n < bytes; n += n < 600 ? 1 : 997) {
+            size_t n_ready = codec->ready(options, &frame, n);
+            cr_assert(n_ready >= n_before && n_ready <= N_VALUES, "%s: %zu of %zu bytes", codec->kind.name,
+                      n_ready, n);
+            memset(begun, 0xff, bytes);
+            memcpy(begun, encoded, n);
+            codec->decode(options, &frame, begun, 0, n_ready, early);
+            cr_assert_eq(memcmp(early, whole, n_ready * sizeof *early), 0, "%s: %zu values of %zu bytes",
+                         codec->kind.name, n_ready, n);
+            n_before = n_ready;
+        }
+        if (!codec->of) // for which it is the other codec's
+            cr_assert_gt(codec->ready(options, &frame, bytes - 1), N_VALUES / 2, "%s", codec->kind.name);
+        memory_free(begun);
+        memory_free(encoded);
+    }
+}
+
 static double square(const float *a, const float *b, size_t n)
 {
     double sum = 0;

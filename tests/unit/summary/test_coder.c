@@ -110,6 +110,32 @@ Test(coder, a_failure_leaves_the_residual)
         cr_assert_float_eq((double)residual[i], (double)i, 1e-3);
 }
 
+// A receiver that adds to what it has, as bytes come, gets what a sender gets who decodes beside its own.
+Test(coder, values_that_are_the_reference_become_what_is_decoded)
+{
+    static const char *const yamls[] = {"{codec: int8}", "{codec: {kind: delta, codec: int4}}",
+                                        "{codec: {kind: delta, codec: {kind: top_k, fraction: 0.1}}}"};
+    for (size_t i = 0; i < 3; i++) {
+        static float values[N];
+        struct coder coder = coder_of(yamls[i], true);
+        coder.n_reference = i ? N_REFERENCE : 0;
+        memset(residual, 0, sizeof residual);
+        uint8_t *encoded = memory_alloc(coder_bytes(&coder));
+        cr_assert_eq(coder_encode(&coder, summary, residual, encoded, NULL), STATUS_OK);
+        coder_decode(&coder, encoded, 0, N, back);
+        memset(values, 0, sizeof values);
+        memcpy(values, reference, sizeof reference);
+        size_t done = 0;
+        for (size_t n_bytes = 0; done < N; n_bytes++) {
+            size_t n = coder_ready(&coder, n_bytes);
+            coder_apply(&coder, encoded, done, n - done, values);
+            done = n;
+        }
+        cr_assert_eq(memcmp(values, back, sizeof back), 0, "%s", yamls[i]);
+        memory_free(encoded);
+    }
+}
+
 Test(coder, f32_is_the_identity)
 {
     const struct coder coder = coder_of("{codec: f32}", true);
