@@ -57,6 +57,29 @@ static enum status check_weights(const struct experiment *experiment, const stru
     return STATUS_OK;
 }
 
+// What the algorithm exchanges must be able to travel. Where it hangs on probe samples, the coordinator sees.
+static enum status check_plan(const struct experiment *experiment, const struct model *model,
+                              struct error *error)
+{
+    const struct experiment_options *options = &experiment->options;
+    const struct choice *choice = &options->collaboration.algorithm;
+    const struct algorithm_kind *kind = (const struct algorithm_kind *)(const void *)choice->kind;
+    const struct algorithm_setting setting = {
+        .options = choice->options,
+        .training = &options->training,
+        .model = model,
+        .seed = (uint64_t)options->seed,
+        .n_learners = (uint32_t)options->collaboration.learners,
+        .rounds = (uint32_t)options->collaboration.rounds,
+    };
+    struct algorithm_plan plan;
+    if (kind->needs_probe)
+        return STATUS_OK;
+    enum status status = algorithm_plan(kind, &setting, &plan, error);
+    return status == STATUS_OK ? experiment_check_plan(experiment, &plan, error)
+                               : error_point(error, choice->mark, status);
+}
+
 static enum status check_variant(const struct experiment *experiment, size_t variant,
                                  const struct source_info *info, struct bytes *ret, struct error *error)
 {
@@ -64,6 +87,8 @@ static enum status check_variant(const struct experiment *experiment, size_t var
     TRY(experiment_variant(experiment, variant, &info->sample, info->n_outputs, info->target_type, &model,
                            error));
     enum status status = check_weights(experiment, model, error);
+    if (status == STATUS_OK && variant == 0)
+        status = check_plan(experiment, model, error);
     if (variant > 0)
         bytes_format(ret, "variant %zu:\n", variant);
     model_describe(model, ret);

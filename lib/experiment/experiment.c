@@ -346,12 +346,30 @@ static enum status check_downlink(const struct experiment *experiment, struct er
     return STATUS_OK;
 }
 
+// Stale summaries lie around models that are gone.
+static enum status check_stale_coding(const struct experiment *experiment, const struct algorithm_plan *plan,
+                                      struct error *error)
+{
+    const struct collaboration_options *collaboration = &experiment->options.collaboration;
+    const struct round_rules rules = experiment_rules(&experiment->options);
+    if (!rules.continuous || !plan->around_model || experiment_sends_values(&experiment->options))
+        return STATUS_OK;
+    return error_at(
+        error, collaboration->codec.mark, STATUS_INVALID_ARGUMENT,
+        "with schedule '%s', codec '%s' does not go with algorithm '%s', whose weights it codes as "
+        "their distance from a model that the coordinator keeps no longer: choose fedbuff, which "
+        "sends updates, or codec f32",
+        collaboration->schedule.kind->name, collaboration->codec.kind->name,
+        collaboration->algorithm.kind->name);
+}
+
 enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,
                                   struct error *error)
 {
     const struct collaboration_options *collaboration = &experiment->options.collaboration;
     const struct topology_kind *kind = (const struct topology_kind *)collaboration->topology.kind;
     const char *algorithm = collaboration->algorithm.kind->name, *topology = kind->kind.name;
+    TRY(check_stale_coding(experiment, plan, error));
     if (kind->peers == PEERS_NONE)
         return STATUS_OK;
     if (plan->shares == SHARES_VALUES || plan->n_shared != 1 || plan->n_vectors != 1 || plan->n_scalars != 0)

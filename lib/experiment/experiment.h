@@ -84,7 +84,7 @@ struct mark experiment_mark(const struct experiment *experiment, const char *pat
 // The experiment as YAML with every default spelled out; it reads back to the same.
 void experiment_dump(const struct experiment *experiment, struct bytes *ret);
 
-// Whether what the algorithm exchanges, by its plan, can travel on the experiment's topology.
+// Whether what the algorithm exchanges, by its plan, can travel on the experiment's topology, in its codec.
 enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,
                                   struct error *error);
 // What the experiment's schedule asks of its rounds.

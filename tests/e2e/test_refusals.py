@@ -204,6 +204,23 @@ def it_refuses_an_experiment_without_data(world):
     refused(world, [(EXPERIMENT[start:end], "")], r"x\.yaml", "'data'")
 
 
+def it_refuses_codecs_where_they_cannot_go(world):
+    prepare(world)
+
+    def with_lines(*lines, rest=""):
+        text = "".join(f"  {line}\n" for line in lines)
+        return [("  learners: 4\n", f"  learners: 4\n{text}{rest}")]
+
+    refused(world, with_lines("codec: int8", "topology: ring"), r"x\.yaml:1\d:\d+: codec 'int8' does not go with topology ring")
+    refused(world, with_lines("codec: int8", "topology: tree"), "codec 'int8' .* topology tree, where summaries are summed", "f32")
+    refused(world, with_lines("downlink: int8", "topology: ring"), r"x\.yaml:17:\d+: downlink 'int8'", "the topology star or tree")
+    refused(world, with_lines("downlink: sign"), r"x\.yaml:17:\d+: downlink 'sign'", "{kind: delta, codec: sign}")
+    refused(world, with_lines("downlink: {kind: delta, codec: f32}"), r"x\.yaml:17:\d+: delta of 'f32'", "choose another codec")
+    refused(world, with_lines("downlink: int7"), "unknown codec 'int7'", "did you mean 'int[48]'")
+    stale = ["codec: int8", "schedule: {kind: asynchronous}"]
+    refused(world, with_lines(*stale), r"x\.yaml:17:\d+: with schedule 'asynchronous', codec 'int8' .* 'fedavg'", "choose fedbuff")
+
+
 def it_refuses_weights_of_another_model(world):
     prepare(world)
     (world.folder / "w.safetensors").write_bytes(b"\xff" * 64)
