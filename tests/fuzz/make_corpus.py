@@ -158,7 +158,7 @@ def summaries():
 
 
 def codecs():
-    for codec in range(10):
+    for codec in range(12):
         yield f"small-{codec}", bytes([codec, 9]) + bytes(range(40))
         yield f"model-{codec}", bytes([codec, 160]) + bytes(300)
 
