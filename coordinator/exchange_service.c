@@ -226,9 +226,18 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
     fetch->job = job;
     snprintf(ret_header->experiment_id, sizeof ret_header->experiment_id, "%s", job->id);
     ret_header->round = version->round;
-    ret_header->bytes = version->n_shared * sizeof(float);
     ret_header->sha256.size = SHA256_BYTES;
     memcpy(ret_header->sha256.bytes, version->sha256, SHA256_BYTES);
+    struct coded_parts coded = {0};
+    if (request->coded)
+        coded = downlink_find(&job->downlink, version->round, request->held_round, request->held_sha256);
+    ret_header->bytes = coded.n ? coded.bytes : version->n_shared * sizeof(float);
+    if (coded.n) {
+        version_unref(version);
+        ret_header->coded = true;
+        ret_header->differences = coded.parts[0]->differs ? coded.n : 0;
+        return sender_of_parts(&fetch->sender, &coded, request->offset, error);
+    }
     return sender_of_version(&fetch->sender, version, false, request->offset, error);
 }
 

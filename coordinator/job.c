@@ -39,21 +39,46 @@ static void note_assigned(struct job_slot *slot, const struct member *member, ui
     slot->assigned_attempt = attempt;
 }
 
-// A copy of the model for the assignment, where it is small and its learner takes it so; else it is fetched.
-static pb_bytes_array_t *small_model(struct job *job, const struct member *member, uint32_t number,
-                                     uint32_t attempt)
+static void copy_parts(const struct coded_parts *coded, uint8_t *ret)
 {
-    size_t bytes = job->current->n_shared * sizeof(float);
-    if (attempt > 1 || job->current->round != number - 1 || job_between_peers(job) ||
+    for (unsigned int i = 0; i < coded->n; i++) {
+        memcpy(ret, coded->parts[i]->bytes, coded->parts[i]->n_bytes);
+        ret += coded->parts[i]->n_bytes;
+    }
+}
+
+static void describe_parts(const struct coded_parts *coded, cohort_v1_Assignment *ret)
+{
+    if (coded->n == 0)
+        return;
+    ret->model_coded = true;
+    ret->model_differences = coded->parts[0]->differs ? coded->n : 0;
+    snprintf(ret->model_base, sizeof ret->model_base, "%s", coded->parts[0]->base);
+}
+
+// A copy of the model in the assignment, where it is small and its learner takes it so; else it is fetched.
+// Which model the learner has to which differences could be added is a guess: it fetches what does not fit.
+static void add_small_model(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
+{
+    const struct member *member = job->slots[slot].member;
+    bool holds = job->slots[slot].holds_incarnation == member->incarnation;
+    const struct coded_parts coded =
+        downlink_find(&job->downlink, ret->model_round, job->slots[slot].holds_round, holds ? NULL : "");
+    size_t bytes = coded.n ? coded.bytes : job->current->n_shared * sizeof(float);
+    if (ret->attempt > 1 || job->current->round != ret->model_round || job_between_peers(job) ||
         bytes > member->model_bytes || bytes > SMALL_BYTES_MAX)
-        return NULL;
+        return;
     pb_bytes_array_t *copy = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(bytes));
     if (!copy)
-        return NULL;
+        return;
     copy->size = (pb_size_t)bytes;
-    memcpy(copy->bytes, job->current->values, bytes);
+    if (coded.n)
+        copy_parts(&coded, copy->bytes);
+    else
+        memcpy(copy->bytes, job->current->values, bytes);
+    describe_parts(&coded, ret);
     job->bytes_down += bytes;
-    return copy;
+    ret->model = copy;
 }
 
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
@@ -82,7 +107,7 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     assignment->summary_bytes = SMALL_BYTES_MAX;
     assignment->summary_received = job_kept_bytes(job, slot);
-    assignment->model = small_model(job, member, number, attempt);
+    add_small_model(job, slot, assignment);
     member_send(member, &message);
     memory_free(assignment->model);
 }
@@ -281,6 +306,7 @@ struct job *job_free(struct job *job)
     ingest_unref(job->ingest);
     ingest_unref(job->reducing);
     version_unref(job->current);
+    downlink_release(&job->downlink);
     version_unref(job->evaluating);
     workspace_free(job->test.workspace);
     layout_release(&job->layout);

@@ -6,6 +6,7 @@
 #include "cohort/v1/coordinator.pb.h"
 #include "cohort/v1/exchange.pb.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/downlink.h"
 #include "coordinator/events.h"
 #include "coordinator/ingest.h"
 #include "coordinator/partial.h"
@@ -51,7 +52,8 @@ struct job_slot {
     uint64_t spooled_bytes;      // that an upload can go on from
     struct slot_report report;
     struct slot_evaluation evaluation;
-    // Between peers: the round whose model its learner has, and which incarnation of the learner that was.
+    // The round whose model its learner has, and which incarnation of the learner that was: between peers it
+    // trained it, from a star it fetched it.
     uint32_t holds_round;
     uint64_t holds_incarnation;
 };
@@ -101,14 +103,16 @@ struct job {
     cohort_v1_DataSignature data;
     struct model *model;
     struct algorithm_plan plan;
-    struct layout layout;    // of the current version's model
-    struct version *current; // last committed, or the initial one
-    struct ingest *ingest;   // NULL once the experiment is over
+    struct layout layout;     // of the current version's model
+    struct version *current;  // last committed, or the initial one
+    struct downlink downlink; // it, as it is sent; empty where it is sent as it is
+    struct ingest *ingest;    // NULL once the experiment is over
     struct test_data test;
 
     // The work under way in the pool; each at most once at a time.
     struct pool_job prepare_job, commit_job, evaluate_job;
     struct version *committing; // the next model; `current` itself when replaced in place
+    struct coded *coded;        // as it is sent; NULL: as it is
     struct ingest *reducing;    // what it comes from, referenced
     bool in_place;              // `current` is being overwritten: nobody may take a reference
     bool committed_waits;       // a round was committed while the one before was still being evaluated
@@ -267,6 +271,20 @@ bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v
 
 void job_start_prepare(struct job *job);
 void job_start_commit(struct job *job);
+
+// ---- models on their way down (job_downlink.c); without the lock -----------------------------------------
+
+// What a version holds: the algorithm's values, and what the downlink's codec lost.
+size_t job_kept_values(const struct job *job, const struct algorithm_plan *plan);
+struct coded_setting {
+    const struct algorithm_plan *plan;
+    const struct model *model;
+};
+// Makes of the shared values of `version`, which `round` ended with (0: the initial ones, `before` is NULL),
+// what learners will decode, and the bytes to be sent; none (`ret` is left) where they are sent as they are.
+enum status job_code_model(const struct job *job, const struct coded_setting *setting,
+                           const struct version *before, struct version *version, uint32_t round,
+                           struct coded **ret, struct error *error);
 
 // ---- what outlives the process (job_journal.c); without a state folder, nothing --------------------------
 

@@ -181,8 +181,13 @@ static void event_rejected(struct job *job, const struct job_upload *upload, coh
 
 static void accept(struct job *job, struct job_upload *upload)
 {
-    job->slots[upload->slot].report = upload->report;
+    struct job_slot *slot = &job->slots[upload->slot];
+    slot->report = upload->report;
     *job->stalled = '\0';
+    if (!job_between_peers(job)) {
+        slot->holds_round = upload->round - 1;
+        slot->holds_incarnation = upload->header.incarnation;
+    }
     event_accepted(job, upload);
     round_submitted(job->round, upload->slot, clock_monotonic_ms());
 }

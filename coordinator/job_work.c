@@ -36,6 +36,7 @@ struct prepared {
     struct algorithm_plan plan;
     struct layout layout;
     struct version *first;
+    struct coded *coded;
     struct ingest *ingest;
     struct test_data test;
 };
@@ -46,6 +47,7 @@ static void prepared_release(struct prepared *prepared)
     dataset_release(&prepared->test.dataset);
     ingest_unref(prepared->ingest);
     version_unref(prepared->first);
+    coded_unref(prepared->coded);
     layout_release(&prepared->layout);
     model_free(prepared->model);
 }
@@ -126,21 +128,24 @@ static enum status first_values(const struct job *job, struct prepared *ret, str
     TRY(plan_layout(&ret->plan, ret->model, &ret->layout, error));
     if (job_between_peers(job)) // the learners have the values
         return version_new(&ret->first, &ret->layout, 0, 0, error);
-    TRY(version_new(&ret->first, &ret->layout, plan_shared_values(&ret->plan), plan_kept_values(&ret->plan),
-                    error));
+    TRY(version_new(&ret->first, &ret->layout, plan_shared_values(&ret->plan),
+                    job_kept_values(job, &ret->plan), error));
     if (ret->plan.shares == SHARES_MODEL)
         TRY(initial_weights(job, ret->model, ret->first->values, error));
     else if (ret->plan.shares == SHARES_PREFIX)
         TRY(first_prefix(job, ret, error));
     if (algorithm_of(job)->begin)
         algorithm_of(job)->begin(&setting, &ret->plan, ret->first->values);
+    TRY(job_code_model(job, &(struct coded_setting){&ret->plan, ret->model}, NULL, ret->first, 0, &ret->coded,
+                       error));
     return version_hash(ret->first, ret->first->sha256, error);
 }
 
 // The first learner's data decide the model's size: not without bounds.
 static enum status check_size(const struct job *job, const struct algorithm_plan *plan, struct error *error)
 {
-    uint64_t bytes = plan_kept_values(plan) * sizeof(float), sent = plan_summary_values(plan) * sizeof(float);
+    uint64_t bytes = job_kept_values(job, plan) * sizeof(float),
+             sent = plan_summary_values(plan) * sizeof(float);
     uint64_t most = (uint64_t)job->coordinator->options->max_model_bytes;
     if (bytes <= most && sent <= most)
         return STATUS_OK;
@@ -149,21 +154,6 @@ static enum status check_size(const struct job *job, const struct algorithm_plan
         "the model has %llu bytes of parameters, with what its algorithm keeps beside them, more than the "
         "%llu of limits.model; raise it in the coordinator's configuration, or make the model smaller",
         (unsigned long long)(bytes > sent ? bytes : sent), (unsigned long long)most);
-}
-
-// Stale summaries lie around models that are gone.
-static enum status check_coding(const struct job *job, const struct algorithm_plan *plan, struct error *error)
-{
-    const struct collaboration_options *collaboration = &job->experiment.options.collaboration;
-    if (!job->rules.continuous || !plan->around_model || experiment_sends_values(&job->experiment.options))
-        return STATUS_OK;
-    return error_set(
-        error, STATUS_INVALID_ARGUMENT,
-        "with schedule '%s', codec '%s' does not go with algorithm '%s', whose weights it codes as "
-        "their distance from a model that the coordinator keeps no longer: choose fedbuff, which "
-        "sends updates, or codec f32",
-        collaboration->schedule.kind->name, collaboration->codec.kind->name,
-        collaboration->algorithm.kind->name);
 }
 
 static enum status restore_values(struct job *job, void *prepared, struct error *error)
@@ -182,7 +172,6 @@ static enum status prepare(struct job *job, struct prepared *ret, struct error *
     TRY(experiment_check_plan(&job->experiment, &ret->plan, error));
     if (!job_between_peers(job))
         TRY(check_size(job, &ret->plan, error));
-    TRY(check_coding(job, &ret->plan, error));
     TRY(first_values(job, ret, error));
     const struct reduction_room room = {.memory_bytes = (size_t)job->coordinator->options->buffer_bytes,
                                         .folder = job->coordinator->options->state_folder};
@@ -204,9 +193,11 @@ static void install_prepared(struct job *job, const struct prepared *prepared)
     job->test = prepared->test;
     job->test.part = (struct part){.dataset = &job->test.dataset, .n_samples = job->test.dataset.n_samples};
     if (job->current->round == 0) {
+        downlink_add(&job->downlink, prepared->coded, job->current->n_shared * sizeof(float));
         round_prepared(job->round, clock_monotonic_ms());
         return;
     }
+    coded_unref(prepared->coded); // of the initial model, not of the one that was restored
     job->round_started_ns = clock_monotonic_ns();
     round_restore_commit(job->round, job->current->round);
     job_announce_round(job);
@@ -270,7 +261,7 @@ static enum status choose_place(struct job *job, struct error *error)
     struct coordinator *coordinator = job->coordinator;
     pthread_mutex_lock(&coordinator->lock);
     job->in_place = job->current->n_values > IN_PLACE_VALUES && !algorithm_of(job)->resolve &&
-                    version_unshared(job->current);
+                    experiment_sends_models(&job->experiment.options) && version_unshared(job->current);
     pthread_mutex_unlock(&coordinator->lock);
     if (job->in_place)
         job->committing = job->current;
@@ -295,6 +286,9 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
     TRY(choose_place(job, error));
     TRY(job_try_until_done(job, reduce_patiently, &number, error));
     trace_end("reduce", begun_ns, JOB_TRACK_ROUNDS, number);
+    if (!experiment_sends_models(&job->experiment.options))
+        TRY(job_code_model(job, &(struct coded_setting){&job->plan, job->model}, job->current,
+                           job->committing, number, &job->coded, error));
     begun_ns = trace_begin();
     TRY(version_hash(job->committing, ret_sha256, error));
     trace_end("hash", begun_ns, JOB_TRACK_ROUNDS, number);
@@ -370,6 +364,8 @@ static void take_next(struct job *job, const uint8_t sha256[SHA256_BYTES])
     }
     job->current->round = round_number(job->round);
     memcpy(job->current->sha256, sha256, SHA256_BYTES);
+    downlink_add(&job->downlink, job->coded, job->current->n_shared * sizeof(float));
+    job->coded = NULL;
 }
 
 // The experiment is over, or the next model could not be stored or made. One that was made in place is what
@@ -383,6 +379,7 @@ static void abandon_next(struct job *job, bool made, const uint8_t sha256[SHA256
         take_next(job, sha256);
     else
         job->current = version_unref(job->current);
+    job->coded = coded_unref(job->coded);
     if (!job_is_over(job))
         snprintf(job->message, sizeof job->message, "round %u could not be committed: %.400s",
                  round_number(job->round), error->message);

@@ -30,7 +30,7 @@ struct relay_job *relay_job_find(const struct relay *relay, const char *id)
 
 static void free_job(struct relay_job *job)
 {
-    relay_model_release(job->model);
+    relay_models_release(job->models);
     ingest_unref(job->spare);
     experiment_release(&job->experiment);
     memory_free(job->yaml);
@@ -191,7 +191,7 @@ static void cancel_calls(struct relay *relay)
         if (learner->up)
             rpc_call_cancel(learner->up);
     for (struct relay_job *job = relay->jobs; job; job = job->next) {
-        relay_model_cancel(job->model);
+        relay_models_cancel(job->models);
         if (job->sending && job->sending->call)
             rpc_call_cancel(job->sending->call);
     }

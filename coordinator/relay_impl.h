@@ -53,7 +53,7 @@ struct relay_job {
     size_t n_values;              // of a summary
     int64_t assigned_ms;          // when the last learner was given it
     int64_t due_ms;               // the sum is sent by then; INT64_MAX: there is no deadline
-    struct relay_model *model;    // the newest
+    struct relay_model *models;   // of the newest
     struct batch *open, *sending; // summaries being gathered; those on their way
     struct ingest *spare;         // of a batch that is done, for n_spare values
     size_t n_spare;
@@ -135,8 +135,8 @@ void relay_fetch_model(struct rpc_call *call, void *relay);
 void relay_offer_summary(struct rpc_call *call, void *relay, const void *request);
 void relay_submit_summary(struct rpc_call *call, void *relay);
 
-void relay_model_release(struct relay_model *model); // the job's reference; NULL is none
-void relay_model_cancel(const struct relay_model *model);
+void relay_models_release(struct relay_model *first); // the job's references; NULL is none
+void relay_models_cancel(const struct relay_model *first);
 
 // The batch that summaries of the newest assignment go into, opened when there is none.
 enum status batch_open(struct relay_job *job, struct batch **ret, struct error *error);

@@ -1,4 +1,5 @@
-// A round's model on its way through a relay: fetched once, and sent on to every learner as it arrives.
+// A round's model on its way through a relay: fetched once, and sent on to every learner as it arrives. Coded
+// bytes are passed on as they are; learners that start from different models are sent different ones.
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/sha256.h"
@@ -7,10 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { VARIANTS_MAX = 8 }; // of a round's model, by what their receivers hold; beyond, it is sent whole
+
 struct relay_model {
-    atomic_uint references; // the job's, the fetch's, one a reader and one a chunk in the transport's hands
-    struct relay_job *job;  // a user of it
+    struct relay_model *next; // another of the same round
+    atomic_uint references;   // the job's, the fetch's, one a reader and one a chunk in the transport's hands
+    struct relay_job *job;    // a user of it
     uint32_t round;
+    bool coded; // as asked for, with
+    uint32_t held_round;
+    char held_sha256[SHA256_HEX_BYTES];
     bool has_header, failed; // failed: not to be gone on with
     cohort_v1_ModelHeader header;
     uint8_t *bytes;         // [header.bytes], once there is a header
@@ -45,16 +52,20 @@ static struct relay_model *model_ref(struct relay_model *model)
     return model;
 }
 
-void relay_model_release(struct relay_model *model)
+void relay_models_release(struct relay_model *first)
 {
-    if (model)
+    for (struct relay_model *model = first, *next; model; model = next) {
+        next = model->next;
+        model->next = NULL;
         model_unref(model);
+    }
 }
 
-void relay_model_cancel(const struct relay_model *model)
+void relay_models_cancel(const struct relay_model *first)
 {
-    if (model && model->call)
-        rpc_call_cancel(model->call);
+    for (const struct relay_model *model = first; model; model = model->next)
+        if (model->call)
+            rpc_call_cancel(model->call);
 }
 
 // ---- out to the learners --------------------------------------------------------------------------------
@@ -139,7 +150,9 @@ static enum status take_header(struct relay_model *model, const cohort_v1_ModelH
             "the model has %llu bytes, more than the %llu of this relay's limits.model; raise it",
             (unsigned long long)header->bytes, (unsigned long long)most);
     if (model->has_header) { // of a fetch that goes on
-        if (header->bytes != model->header.bytes || header->sha256.size != model->header.sha256.size ||
+        if (header->bytes != model->header.bytes || header->coded != model->header.coded ||
+            header->differences != model->header.differences ||
+            header->sha256.size != model->header.sha256.size ||
             memcmp(header->sha256.bytes, model->header.sha256.bytes, header->sha256.size) != 0)
             return error_set(error, STATUS_ABORTED, "the coordinator has another model now; fetch it anew");
         return STATUS_OK;
@@ -223,6 +236,9 @@ static enum status fetch(struct relay_model *model, const char *learner, struct 
     snprintf(request.learner, sizeof request.learner, "%s", learner);
     request.model_round = model->round;
     request.offset = model->received;
+    request.coded = model->coded;
+    request.held_round = model->held_round;
+    memcpy(request.held_sha256, model->held_sha256, sizeof request.held_sha256);
     TRY(relay_call(model->job->relay, &model->call, "/cohort.v1.Exchange/FetchModel", &up_events, model,
                    error));
     model_ref(model);
@@ -251,24 +267,58 @@ static bool is_stale(const struct relay_model *model)
     return strcmp(sha256, job->model_sha256) != 0;
 }
 
-static enum status find_model(struct relay_job *job, uint32_t round, struct relay_model **ret,
-                              struct error *error)
+static bool is_for(const struct relay_model *model, const cohort_v1_FetchModelRequest *request)
 {
-    if (!job->model || job->model->round != round || is_stale(job->model)) {
-        struct relay_model *model = memory_zalloc(sizeof *model);
+    return model->round == request->model_round && model->coded == request->coded &&
+           strcmp(model->held_sha256, request->held_sha256) == 0 &&
+           (!*model->held_sha256 || model->held_round == request->held_round);
+}
+
+// Those of an older round, or that cannot be gone on with, are given up.
+static void drop_stale(struct relay_job *job, uint32_t round)
+{
+    for (struct relay_model **link = &job->models; *link;) {
+        struct relay_model *model = *link;
+        if (model->round == round && !is_stale(model)) {
+            link = &model->next;
+            continue;
+        }
+        *link = model->next;
+        model->next = NULL;
+        model_unref(model);
+    }
+}
+
+static enum status find_model(struct relay_job *job, cohort_v1_FetchModelRequest *request,
+                              struct relay_model **ret, struct error *error)
+{
+    unsigned int n = 0;
+    drop_stale(job, request->model_round);
+    for (struct relay_model *it = job->models; it; it = it->next)
+        n++;
+    if (n >= VARIANTS_MAX)
+        *request->held_sha256 = '\0';
+    struct relay_model *model = job->models;
+    while (model && !is_for(model, request))
+        model = model->next;
+    if (!model) {
+        model = memory_zalloc(sizeof *model);
         if (!model)
             return error_no_memory(error, sizeof *model);
         atomic_init(&model->references, 1);
         model->job = job;
-        model->round = round;
-        relay_model_release(job->model);
-        job->model = model;
+        model->round = request->model_round;
+        model->coded = request->coded;
+        model->held_round = request->held_round;
+        memcpy(model->held_sha256, request->held_sha256, sizeof model->held_sha256);
+        model->next = job->models;
+        job->models = model;
     }
-    *ret = job->model;
+    *ret = model;
     return STATUS_OK;
 }
 
-static enum status open_reader(struct reader *reader, const cohort_v1_FetchModelRequest *request,
+static enum status open_reader(struct reader *reader, cohort_v1_FetchModelRequest *request,
                                struct error *error)
 {
     struct relay_model *model = NULL;
@@ -276,7 +326,7 @@ static enum status open_reader(struct reader *reader, const cohort_v1_FetchModel
     if (!job)
         return error_set(error, STATUS_NOT_FOUND, "no learner behind this relay is in an experiment '%s'",
                          request->experiment_id);
-    TRY(find_model(job, request->model_round, &model, error));
+    TRY(find_model(job, request, &model, error));
     bool whole = model->has_header && model->received == model->header.bytes;
     if (!whole && !model->call)
         TRY(fetch(model, request->learner, error));

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 struct sender {
-    struct version *version; // NULL: from the file
-    int fd;
+    struct version *version; // or
+    struct coded **parts;    // [n_parts], or
+    unsigned int n_parts;
+    int fd; // a file
     bool as_file;
     bool ended;
     uint64_t offset, total, sent;
@@ -49,6 +51,28 @@ enum status sender_of_version(struct sender **ret, struct version *version_take,
     return status;
 }
 
+enum status sender_of_parts(struct sender **ret, const struct coded_parts *parts, uint64_t offset,
+                            struct error *error)
+{
+    struct sender *sender = memory_zalloc(sizeof *sender);
+    struct coded **mine = memory_array(parts->n, sizeof *mine);
+    if (!sender || !mine) {
+        memory_free(sender);
+        memory_free(mine);
+        return error_no_memory(error, sizeof *sender);
+    }
+    *sender = (struct sender){
+        .parts = mine, .n_parts = parts->n, .fd = -1, .offset = offset, .total = parts->bytes};
+    for (unsigned int i = 0; i < parts->n; i++)
+        mine[i] = coded_ref(parts->parts[i]);
+    enum status status = check_offset(sender, error);
+    if (status != STATUS_OK)
+        sender_free(sender);
+    else
+        *ret = sender;
+    return status;
+}
+
 enum status sender_of_file(struct sender **ret, int fd_take, uint64_t offset, struct error *error)
 {
     struct sender *sender = memory_zalloc(sizeof *sender);
@@ -73,6 +97,9 @@ struct sender *sender_free(struct sender *sender)
     if (!sender)
         return NULL;
     version_unref(sender->version);
+    for (unsigned int i = 0; i < sender->n_parts; i++)
+        coded_unref(sender->parts[i]);
+    memory_free(sender->parts);
     if (sender->fd >= 0)
         close(sender->fd);
     return memory_free(sender);
@@ -114,6 +141,19 @@ static enum status send_of_version(struct sender *sender, struct rpc_call *call,
                                version_ref(sender->version), error);
 }
 
+static enum status send_of_parts(struct sender *sender, struct rpc_call *call, size_t *ret_n,
+                                 struct error *error)
+{
+    uint64_t within = sender->offset; // below the total
+    struct coded **part = sender->parts;
+    while (within >= (*part)->n_bytes)
+        within -= (*part++)->n_bytes;
+    uint64_t n = (*part)->n_bytes - within;
+    *ret_n = n < RPC_CHUNK_BYTES ? (size_t)n : RPC_CHUNK_BYTES;
+    return rpc_call_send_chunk(call, sender->offset, (*part)->bytes + within, *ret_n, coded_release,
+                               coded_ref(*part), error);
+}
+
 static enum status send_of_file(struct sender *sender, struct rpc_call *call, size_t *ret_n,
                                 struct error *error)
 {
@@ -143,8 +183,9 @@ void sender_pump(struct sender *sender, struct rpc_call *call)
         rpc_call_finish(call, STATUS_OK, "");
         return;
     }
-    enum status status =
-        sender->version ? send_of_version(sender, call, &n, &error) : send_of_file(sender, call, &n, &error);
+    enum status status = sender->version ? send_of_version(sender, call, &n, &error)
+                         : sender->parts ? send_of_parts(sender, call, &n, &error)
+                                         : send_of_file(sender, call, &n, &error);
     if (status != STATUS_OK) {
         sender->ended = true;
         rpc_call_finish(call, status, error.message);

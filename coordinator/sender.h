@@ -1,17 +1,21 @@
-// A model on its way out over a server stream: a header, then chunks that point into the shared version (or
-// are read from a file).
+// A model on its way out over a server stream: a header, then chunks that point into the shared version, or
+// its shared coded form (or are read from a file).
 #pragma once
 
+#include "coordinator/downlink.h"
 #include "coordinator/version.h"
 #include "rpc/rpc.h"
 
 struct sender;
 
-// Both take over what they are given, also on failure. From a version: its float32 values, or with `as_file`
+// A version and a file are taken over, also on failure. From a version: its float32 values, or with `as_file`
 // the safetensors file that it makes. `offset` is the first byte wanted. OUT_OF_RANGE when it is past the
 // end.
 enum status sender_of_version(struct sender **ret, struct version *version_take, bool as_file,
                               uint64_t offset, struct error *error);
+// A coded model; takes references of its own to the parts.
+enum status sender_of_parts(struct sender **ret, const struct coded_parts *parts, uint64_t offset,
+                            struct error *error);
 enum status sender_of_file(struct sender **ret, int fd_take, uint64_t offset, struct error *error);
 struct sender *sender_free(struct sender *sender);
 

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/trace.h"
+#include "experiment/coding.h"
 #include "learner/host.h"
 #include <math.h>
 #include <stddef.h>
@@ -222,13 +223,14 @@ bool learner_allocate_vectors(struct learner *learner)
     return learner->shared && learner->parameters && learner->summary && (learner->own || !plan->n_own);
 }
 
-// The only learner of its process takes the fetched vector itself; several copy it.
+// The only learner of its process takes the fetched vector itself; several copy it, and so does who will add
+// the next round's difference to it.
 static bool take_model(struct learner *learner)
 {
     struct study *study = learner->study;
     if (!learner_allocate_vectors(learner))
         return false;
-    if (learner->host->n_learners > 1) {
+    if (learner->host->n_learners > 1 || experiment_sends_differences(&study->experiment.options)) {
         memcpy(learner->shared, study->values, plan_shared_values(&study->plan) * sizeof(float));
         return true;
     }
@@ -237,8 +239,7 @@ static bool take_model(struct learner *learner)
     learner->shared = values;
     if (learner_is_in_place(learner))
         learner->parameters = learner->summary = values;
-    study->complete = false;
-    study->received = 0;
+    study_forget(study);
     return true;
 }
 
@@ -415,8 +416,13 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
     learner->n_assignments++;
     learner->assignment.model = NULL;
     if (assignment->model && learner->activity == ACTIVITY_NONE)
-        study_give(learner->study, assignment->model_round, assignment->model_sha256,
-                   assignment->model->bytes, assignment->model->size);
+        study_give(learner->study, &(struct given_model){.round = assignment->model_round,
+                                                         .sha256 = assignment->model_sha256,
+                                                         .coded = assignment->model_coded,
+                                                         .differences = assignment->model_differences,
+                                                         .base = assignment->model_base,
+                                                         .bytes = assignment->model->bytes,
+                                                         .n = assignment->model->size});
     peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
     learner->model_gone = false;

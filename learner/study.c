@@ -65,6 +65,7 @@ void study_close(struct study *study)
     release_variants(study);
     dataset_release(&study->probe_data);
     memory_free(study->values);
+    incoming_release(&study->incoming);
     while (study->spare) {
         struct spare *next = study->spare->next;
         memory_free(study->spare);
@@ -153,17 +154,13 @@ void study_set_probe(struct study *study, struct dataset *probe_take)
               study->probe_sha256);
 }
 
-static size_t fetched_bytes(const struct study *study)
-{
-    return plan_shared_values(&study->plan) * sizeof(float);
-}
-
 // ---- fetching -------------------------------------------------------------------------------------------
 
 struct fetch {
     struct study *study;
     struct rpc_call *call;
     bool has_header;
+    bool ruined; // what has come so far is of no use
     struct error error;
 };
 
@@ -199,15 +196,37 @@ static void postpone_waiting(struct study *study, bool gone)
     }
 }
 
+// What was begun goes on as it began; a coordinator that was started again may not have that any more.
+static enum status begin(struct fetch *fetch, const cohort_v1_ModelHeader *header)
+{
+    struct study *study = fetch->study;
+    const struct incoming *incoming = &study->incoming;
+    if (study->received &&
+        (header->coded != incoming->coded || header->differences != incoming->differences)) {
+        fetch->ruined = true;
+        return error_set(&fetch->error, STATUS_ABORTED,
+                         "the coordinator sends the model of round %u otherwise than before",
+                         study->fetching);
+    }
+    bool held = *study->held_sha256 && study->held_round + (uint64_t)header->differences == study->fetching;
+    if (header->differences && (!header->coded || !held))
+        return error_set(&fetch->error, STATUS_FAILED_PRECONDITION,
+                         "the coordinator sent differences from a model that this learner does not have");
+    return study->received
+               ? STATUS_OK
+               : incoming_begin(study, study->fetching, header->coded, header->differences, &fetch->error);
+}
+
 static enum status check_header(struct fetch *fetch, const cohort_v1_ModelHeader *header)
 {
     struct study *study = fetch->study;
-    if (header->bytes != fetched_bytes(study))
+    TRY(begin(fetch, header));
+    if (header->bytes != study->incoming.bytes)
         return error_set(
             &fetch->error, STATUS_FAILED_PRECONDITION,
-            "the coordinator's model has %llu bytes, this learner's %zu; check that its data has the "
+            "the coordinator's model has %llu bytes, this learner's %llu; check that its data has the "
             "experiment's shape",
-            (unsigned long long)header->bytes, fetched_bytes(study));
+            (unsigned long long)header->bytes, (unsigned long long)study->incoming.bytes);
     char sha256[SHA256_HEX_BYTES] = "";
     if (header->sha256.size == SHA256_BYTES)
         sha256_hex(header->sha256.bytes, sha256);
@@ -223,13 +242,16 @@ static bool take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
 {
     struct fetch *fetch = user;
     struct study *study = fetch->study;
-    if (!fetch->has_header || offset != study->received || bytes > fetched_bytes(study) - study->received) {
+    if (!fetch->has_header || offset != study->received || bytes > study->incoming.bytes - study->received) {
         error_set(&fetch->error, STATUS_DATA_LOSS, "the coordinator sent bytes out of order");
         return false;
     }
-    memcpy((uint8_t *)study->values + offset, run, bytes); // only the fetch writes here while it is under way
     study->received += bytes;
-    return true;
+    // Only the fetch writes here while it is under way.
+    if (incoming_take(study, offset, run, bytes, &fetch->error) == STATUS_OK)
+        return true;
+    fetch->ruined = true;
+    return false;
 }
 
 static void fetch_message(struct rpc_call *call, struct rpc_message *message, void *user)
@@ -257,14 +279,14 @@ static void fetch_closed(struct rpc_call *call, enum status status, const char *
     struct host *host = study->host;
     pthread_mutex_lock(&host->lock);
     study->fetch = NULL;
-    if (study->received == fetched_bytes(study) && status == STATUS_OK) {
+    if (fetch->has_header && study->received == study->incoming.bytes && status == STATUS_OK) {
         study->complete = true;
         study->round = study->fetching;
         host->received_bytes += study->received;
         wake_waiting(study);
     } else {
-        if (status == STATUS_NOT_FOUND || status == STATUS_OUT_OF_RANGE)
-            study->received = 0;
+        if (fetch->ruined || status == STATUS_NOT_FOUND || status == STATUS_OUT_OF_RANGE)
+            study_forget(study);
         bool denied = status == STATUS_PERMISSION_DENIED || status == STATUS_UNAUTHENTICATED;
         log_at(denied ? LOG_WARN : LOG_DEBUG, "fetching the model failed", LOG_S("experiment", study->id),
                LOG_S("status", status_name(status)),
@@ -291,6 +313,11 @@ static enum status fetch_send(struct fetch *fetch, struct error *error)
     snprintf(request.learner, sizeof request.learner, "%s", study->host->learners[0].name);
     request.model_round = study->fetching;
     request.offset = study->received;
+    request.coded = !experiment_sends_models(&study->experiment.options);
+    if (*study->held_sha256 && experiment_sends_differences(&study->experiment.options)) {
+        request.held_round = study->held_round;
+        snprintf(request.held_sha256, sizeof request.held_sha256, "%s", study->held_sha256);
+    }
     TRY(rpc_call_start(&fetch->call, study->host->channel, "/cohort.v1.Exchange/FetchModel", 0, true,
                        &fetch_events, fetch, error));
     study->fetch = fetch;
@@ -317,6 +344,28 @@ static void fetch_start(struct study *study)
     }
 }
 
+void study_forget(struct study *study)
+{
+    study->received = 0;
+    study->complete = false;
+    *study->held_sha256 = '\0';
+}
+
+// The values stay what they are until the first byte comes.
+static void begin_another(struct study *study, uint32_t round, const char *sha256)
+{
+    if (study->complete) {
+        study->held_round = study->round;
+        snprintf(study->held_sha256, sizeof study->held_sha256, "%s", study->sha256);
+    } else if (study->received) {
+        study_forget(study); // half of another model
+    }
+    study->received = 0;
+    study->complete = false;
+    study->fetching = round;
+    snprintf(study->sha256, sizeof study->sha256, "%s", sha256);
+}
+
 bool study_has(const struct study *study, uint32_t round, const char *sha256)
 {
     return study->complete && study->round == round && strcmp(study->sha256, sha256) == 0;
@@ -333,26 +382,38 @@ void study_fetch(struct study *study, uint32_t round, const char *sha256, struct
     if (study->fetch)
         return; // when that one ends, whoever needs another round asks again
     if (study->fetching != round || study->complete || strcmp(study->sha256, sha256) != 0)
-        study->received = 0;
-    study->fetching = round;
-    snprintf(study->sha256, sizeof study->sha256, "%s", sha256);
-    study->complete = false;
+        begin_another(study, round, sha256);
     fetch_start(study);
 }
 
-void study_give(struct study *study, uint32_t round, const char *sha256, const void *bytes, size_t n)
+// Whether the values hold what the given model starts from.
+static bool has_base(const struct study *study, const struct given_model *given)
 {
-    if (!study->variants || study->fetch || n != fetched_bytes(study) || study_has(study, round, sha256))
+    return given->differences <= given->round &&
+           study_has(study, given->round - given->differences, given->base);
+}
+
+void study_give(struct study *study, const struct given_model *given)
+{
+    struct error error = ERROR_INIT;
+    if (!study->variants || study->fetch || study_has(study, given->round, given->sha256) ||
+        (given->differences && !has_base(study, given)))
         return;
     if (!study->values)
         study->values = memory_floats(plan_shared_values(&study->plan));
     if (!study->values)
         return; // the fetch tells of it
-    memcpy(study->values, bytes, n);
-    study->host->received_bytes += n;
-    study->received = n;
-    study->round = study->fetching = round;
-    snprintf(study->sha256, sizeof study->sha256, "%s", sha256);
+    begin_another(study, given->round, given->sha256);
+    if (incoming_begin(study, given->round, given->coded, given->differences, &error) != STATUS_OK ||
+        given->n != study->incoming.bytes)
+        return;
+    study->host->received_bytes += given->n;
+    study->received = given->n;
+    if (incoming_take(study, 0, given->bytes, given->n, &error) != STATUS_OK) {
+        study_forget(study);
+        return;
+    }
+    study->round = given->round;
     study->complete = true;
 }
 

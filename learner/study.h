@@ -4,6 +4,7 @@
 
 #include "base/sha256.h"
 #include "experiment/experiment.h"
+#include "learner/incoming.h"
 #include "rpc/rpc.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -41,11 +42,14 @@ struct study {
     uint32_t round;  // of `values`, when complete
     char sha256[65]; // as told with the assignment
     bool complete;
-    float *values;       // [plan_shared_values], or NULL
-    uint64_t received;   // bytes of an unfinished fetch
-    uint32_t fetching;   // the round of the unfinished fetch
-    struct fetch *fetch; // under way
-    struct spare *spare; // vectors that no learner uses now
+    float *values;            // [plan_shared_values], or NULL
+    uint64_t received;        // bytes of an unfinished fetch
+    uint32_t fetching;        // the round of the unfinished fetch
+    uint32_t held_round;      // of the model that `values` held when that began, with
+    char held_sha256[65];     // its hash; empty: none
+    struct incoming incoming; // how it comes
+    struct fetch *fetch;      // under way
+    struct spare *spare;      // vectors that no learner uses now
     struct learner *waiting;
 
     struct dataset test; // the experiment's, where learners evaluate on it
@@ -69,9 +73,20 @@ void study_set_probe(struct study *study, struct dataset *probe_take);
 // Makes round `round`'s model, of that hash, available and then calls learner_fetched(learner): at once if it
 // is here already.
 void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner);
-// The same model when it came with an assignment: bytes [n]. Left alone when it does not fit, or another is
-// being fetched.
-void study_give(struct study *study, uint32_t round, const char *sha256, const void *bytes, size_t n);
+// A model as it came with an assignment.
+struct given_model {
+    uint32_t round;
+    const char *sha256;
+    bool coded;           // see ModelHeader
+    uint32_t differences; // from the model of the hash `base`
+    const char *base;
+    const uint8_t *bytes; // [n]
+    size_t n;
+};
+// The same model, given. Left alone when it does not fit, or another is being fetched.
+void study_give(struct study *study, const struct given_model *given);
+// The values are no model any more.
+void study_forget(struct study *study);
 bool study_has(const struct study *study, uint32_t round, const char *sha256);
 // A vector of as many values as are shared, of any content; NULL when out of memory. Given back, it serves
 // the study's other learners until the study goes.

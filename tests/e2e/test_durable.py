@@ -43,6 +43,7 @@ def it_takes_learners_up_again_where_they_were(world):
         "scaffold": {"algorithm": "scaffold"},
         "ditto": {"algorithm": "ditto"},
         "top_k": {"codec": {"top_k": {"fraction": 0.3}}},
+        "both ways": {"codec": "sign", "downlink": {"delta": {"codec": {"top_k": {"fraction": 0.3}}}}},
     }
     for name, changes in cases.items():
         survives(world, name, changes, lambda deployment: [*deployment.learners, deployment.coordinator])
@@ -85,6 +86,19 @@ def it_never_takes_up_a_learners_state_that_was_changed(world):
         assert "damaged" in record["error"] or "another" in record["error"], (bit, record)
         deployment.learners[0].kill()
     deployment.stop()
+
+
+def it_keeps_what_every_codec_has_lost(world):
+    """Of learners that are killed twice on the way."""
+    codecs = "f16", "bf16", "int8", "int4", "random_k", "low_rank", "delta"
+    for codec in codecs:
+        changes = {"rounds": 6, "codec": codec, "downlink": {"delta": {"codec": codec}} if codec != "delta" else "int8"}
+        yaml = to_yaml(experiment(world, collaboration=changes))
+        wanted, records, _ = outcome(world, codec, yaml)
+        killer = Killer(lambda deployment: deployment.learners, n=2, pause=(0.1, 0.2))
+        found, again, _ = outcome(world, f"{codec}-killed", yaml, meanwhile=killer)
+        assert found == wanted and again == records, codec
+        assert not killer.left, codec
 
 
 def it_waits_for_a_disk_that_is_full_or_broken(world):
