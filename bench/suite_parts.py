@@ -1,5 +1,6 @@
 """What ./dev bench measures: for each part its contestants, each a function that runs once and returns {case: {metric: value}}."""
 import dataclasses
+import functools
 import importlib.util
 import json
 import pathlib
@@ -18,6 +19,8 @@ DIGITS = {"train.features": "train-images-idx3-ubyte.gz", "train.labels": "train
 NEEDS = {"MPI": ("mpi4py", "mpirun"), "gloo": ("torch", None), "Dask": ("distributed", None)}
 CODECS = ["f32", "f16", "bf16", "int8", "int4", "{kind: top_k, fraction: 0.1}", "{kind: top_k, fraction: 0.01}",
           "{kind: random_k, fraction: 0.1}", "sign", "low_rank"]
+DOWNLINKS = ["f16", "bf16", "int8", "int4", "{kind: delta, codec: int8}", "{kind: delta, codec: int4}",
+             *(f"{{kind: delta, codec: {codec}}}" for codec in CODECS[5:])]
 
 
 class Skipped(Exception):
@@ -215,18 +218,35 @@ def descent(world):
 def codecs(world):
     n_rounds = 3 if world.quick else 30
 
-    def measure(codec, repetition):
-        summary, rounds = world.run_cohort(DIGITS_FEDAVG, digit_overrides(world) | {
-            "collaboration.rounds": n_rounds, "collaboration.codec": codec, "seed": repetition + 1})
-        reached = next((row["round"] for row in rounds if row["test_accuracy"] >= world.target), None)
-        a_round = summary["bytes_up"] / n_rounds
-        found = {"up_bytes": a_round, "accuracy": rounds[min(20, n_rounds) - 1]["test_accuracy"]}
-        if reached:
-            found |= {"rounds": reached, "bytes_to": a_round * reached,
-                      "seconds": sum(row["seconds"] for row in rounds[:reached])}
-        return {f"to {world.target:g}, 10 learners": found}
+    @functools.cache
+    def trained(up, down, repetition):
+        return world.run_cohort(DIGITS_FEDAVG, digit_overrides(world) | {
+            "collaboration.rounds": n_rounds, "collaboration.codec": up, "collaboration.downlink": down, "seed": repetition + 1})
 
-    return {codec: lambda repetition, codec=codec: measure(codec, repetition) for codec in CODECS}
+    def measure(way, up, down, repetition):
+        summary, rounds = trained(up, down, repetition)
+        reached = next((row["round"] for row in rounds if row["test_accuracy"] >= world.target), None)
+        bytes_up, bytes_down = summary["bytes_up"] / n_rounds, summary["bytes_down"] / n_rounds
+        found = {"up_bytes": bytes_up, "down_bytes": bytes_down, "accuracy": rounds[min(20, n_rounds) - 1]["test_accuracy"],
+                 "last_accuracy": rounds[-1]["test_accuracy"]}
+        if reached:
+            found |= {"rounds": reached, "seconds": sum(row["seconds"] for row in rounds[:reached]),
+                      "bytes_to": reached * {"up": bytes_up, "down": bytes_down, "both ways": bytes_up + bytes_down}[way]}
+        return {f"{way}, to {world.target:g}": found}
+
+    pairs = [("up", codec, "f32") for codec in CODECS]
+    pairs += [("down", "f32", codec) for codec in ["f32", *DOWNLINKS]]
+    pairs += [("both ways", up, down) for up in CODECS[:5] for down in [up]]
+    pairs += [("both ways", codec, f"{{kind: delta, codec: {codec}}}") for codec in CODECS[5:]]
+
+    def name_of(way, up, down):
+        return {"up": up, "down": down}.get(way, up if up == down else f"{up}, down its delta")
+
+    def contestant(name):
+        chosen = [pair for pair in pairs if name_of(*pair) == name]
+        return lambda repetition: {case: found for pair in chosen for case, found in measure(*pair, repetition).items()}
+
+    return {name: contestant(name) for name in dict.fromkeys(name_of(*pair) for pair in pairs)}
 
 
 # ---- the pieces, each by a program of its own in bench/
@@ -282,8 +302,9 @@ PARTS = {part.name: part for part in (
          "round is training and the exchange.", fedavg, ("milliseconds", "total_seconds", "accuracy", "learner_bytes")),
     Part("descent", "Gradient descent of a linear model", "Squared error, all steps together, reading not counted; then from the start of "
          "the first process to the end of the last.", descent, ("seconds", "total_seconds", "loss")),
-    Part("codecs", "Codecs", "Federated averaging as above, seeds 1 to the number of repetitions, learners' bytes up.", codecs,
-         ("bytes_to", "up_bytes", "rounds", "seconds", "accuracy"), 3),
+    Part("codecs", "Codecs", "Federated averaging as above, seeds 1 to the number of repetitions. MB are those of all ten learners in "
+         "the direction that is coded; a round's are means over 30, the first model, which some downlinks send whole, among them.", codecs,
+         ("bytes_to", "up_bytes", "down_bytes", "rounds", "seconds", "accuracy", "last_accuracy"), 3),
     Part("micro", "The pieces", "bench-reduce (summaries into the fixed-point ring, beside a plain float sum), bench-codecs (4 million values) and "
          "bench-rpc (1 GiB in chunks of 1 MiB, every byte read; unary calls), which `./dev bench reduce` and the like run alone.", micro,
          ("speed", "cpu", "p50", "p99", "calls"), 3),

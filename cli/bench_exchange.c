@@ -25,7 +25,7 @@ enum { STOP_GRACE_MS = 5000, LOOK_MS = 50 };
 struct bench {
     // As asked for.
     int64_t learners, parameters, rounds, processes, selected; // selected: in each round; 0: all
-    const char *topology, *codec, *coordinator;                // coordinator NULL: one of its own
+    const char *topology, *codec, *downlink, *coordinator;     // coordinator NULL: one of its own
     const char *trace;                                         // a file, or NULL
     bool json;
 
@@ -70,9 +70,9 @@ static enum status describe(struct bench *bench, struct error *error)
     describe_model(yaml, (uint64_t)bench->parameters, (uint64_t)bench->learners);
     bytes_format(yaml,
                  "training: {optimizer: sgd, batch_size: 1}\n"
-                 "collaboration:\n  algorithm: exchange\n  topology: %s\n  codec: %s\n  rounds: %" PRId64
-                 "\n  learners: %" PRId64 "\n",
-                 bench->topology, bench->codec, bench->rounds, bench->learners);
+                 "collaboration:\n  algorithm: exchange\n  topology: %s\n  codec: %s\n  downlink: %s\n"
+                 "  rounds: %" PRId64 "\n  learners: %" PRId64 "\n",
+                 bench->topology, bench->codec, bench->downlink, bench->rounds, bench->learners);
     if (bench->selected && bench->selected < bench->learners) // rounded up to the number selected
         bytes_format(yaml, "  participation: {fraction: %.9f}\n",
                      ((double)bench->selected - 0.5) / (double)bench->learners);
@@ -218,6 +218,8 @@ static void print_json(const struct bench *bench, const cohort_v1_Experiment *ex
     bytes_json(&text, bench->topology);
     bytes_text(&text, ", \"codec\": ");
     bytes_json(&text, bench->codec);
+    bytes_text(&text, ", \"downlink\": ");
+    bytes_json(&text, bench->downlink);
     bytes_text(&text, ", \"round_seconds\": {\"median\": ");
     bytes_json_real(&text, history_round_seconds(&bench->history, 0.5));
     bytes_text(&text, ", \"p95\": ");
@@ -235,9 +237,10 @@ static void print_json(const struct bench *bench, const cohort_v1_Experiment *ex
 static void print_table(const struct bench *bench, const cohort_v1_Experiment *experiment)
 {
     char a[HUMAN_BYTES], b[HUMAN_BYTES], c[HUMAN_BYTES];
-    printf("%s learners in %" PRId64 " processes, %s parameters, %s, %s, %u rounds\n",
+    printf("%s learners in %" PRId64 " processes, %s parameters, %s, %s up, %s down, %u rounds\n",
            human_count((uint64_t)bench->learners, a), bench->processes,
-           human_count(experiment->model_parameters, b), bench->topology, bench->codec, experiment->round);
+           human_count(experiment->model_parameters, b), bench->topology, bench->codec, bench->downlink,
+           experiment->round);
     printf("  a round        median %.3f ms, p95 %.3f ms\n",
            history_round_seconds(&bench->history, 0.5) * 1e3,
            history_round_seconds(&bench->history, 0.95) * 1e3);
@@ -301,8 +304,12 @@ static enum status measure(struct bench *bench, struct error *error)
 
 static enum status run(const struct command *command, int argc, char **argv, struct error *error)
 {
-    struct bench bench = {
-        .learners = 8, .parameters = 1000000, .rounds = 20, .topology = "star", .codec = "f32"};
+    struct bench bench = {.learners = 8,
+                          .parameters = 1000000,
+                          .rounds = 20,
+                          .topology = "star",
+                          .codec = "f32",
+                          .downlink = "f32"};
     const struct argument table[] = {
         {"--learners", ARGUMENT_COUNT, &bench.learners, "N", "learners that exchange (default 8)"},
         {"--parameters", ARGUMENT_COUNT, &bench.parameters, "P",
@@ -310,7 +317,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
         {"--rounds", ARGUMENT_COUNT, &bench.rounds, "R", "rounds to measure (default 20)"},
         {"--topology", ARGUMENT_TEXT, &bench.topology, "T",
          "who exchanges with whom, as in YAML: star (default), \"{kind: tree, relays: 2}\""},
-        {"--codec", ARGUMENT_TEXT, &bench.codec, "C", "how values become bytes (default f32)"},
+        {"--codec", ARGUMENT_TEXT, &bench.codec, "C", "how summaries become bytes (default f32)"},
+        {"--downlink", ARGUMENT_TEXT, &bench.downlink, "C", "how models become bytes (default f32)"},
         {"--coordinator", ARGUMENT_TEXT, &bench.coordinator, "ADDRESS",
          "measure against this coordinator instead of one started for it"},
         {"--processes", ARGUMENT_COUNT, &bench.processes, "N",
@@ -336,7 +344,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
 const struct command command_bench_exchange = {
     .name = "exchange",
     .usage = "cohort bench exchange [--learners N] [--parameters P] [--rounds R] [--topology T] [--codec C] "
-             "[--coordinator ADDRESS] [--processes N] [--trace FILE] [--json]",
+             "[--downlink C] [--coordinator ADDRESS] [--processes N] [--trace FILE] [--json]",
     .help = "Measures rounds of exchange without training",
     .details =
         "A round is from its start to its commit: every learner fetches the model and sends it back, and\n"
