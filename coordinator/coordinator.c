@@ -15,6 +15,13 @@ void coordinator_lock(struct coordinator *coordinator)
     pthread_mutex_lock(&coordinator->lock);
 }
 
+void coordinator_watch_server(struct coordinator *coordinator, struct rpc_server *server)
+{
+    pthread_mutex_lock(&coordinator->lock);
+    coordinator->server = server;
+    pthread_mutex_unlock(&coordinator->lock);
+}
+
 void coordinator_unlock(struct coordinator *coordinator)
 {
     pthread_mutex_unlock(&coordinator->lock);
@@ -30,6 +37,8 @@ static void check_leases(struct coordinator *coordinator, int64_t now_ms)
     for (struct job *job = coordinator->jobs; job; job = job->next)
         job_kept_expire(job, now_ms);
     lease_check_all(coordinator->leases, coordinator->options->lease_ms, now_ms);
+    if (coordinator->server)
+        rpc_server_cut_off(coordinator->server, LEASE_PATIENCE * coordinator->options->lease_ms);
 }
 
 // What the disk refused when it was said.

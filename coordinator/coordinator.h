@@ -60,6 +60,7 @@ struct coordinator {
     size_t n_jobs;
     size_t n_watchers;
     uint64_t spooled_bytes; // reserved for uploads in the state folder
+    struct rpc_server *server; // whose slow readers are cut off; NULL: none
     pthread_t timer;
     bool timing, ending;
 };
@@ -68,6 +69,10 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
                             struct error *error);
 // Ends the jobs' work and the timer. The server must have been freed.
 struct coordinator *coordinator_free(struct coordinator *coordinator);
+
+// From now on its calls whose peers read nothing for LEASE_PATIENCE leases are cut off; NULL, before it is
+// freed: no more.
+void coordinator_watch_server(struct coordinator *coordinator, struct rpc_server *server);
 
 void coordinator_lock(struct coordinator *coordinator);
 void coordinator_unlock(struct coordinator *coordinator);

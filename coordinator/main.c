@@ -70,7 +70,9 @@ static enum status make_relay(struct service *service, struct error *error)
     const struct rpc_server_options options = {.services = services,
                                                .n_services = ARRAY_SIZE(services),
                                                .max_streams = service->options.max_streams,
-                                               .max_received_bytes = service->options.max_received_bytes};
+                                               .max_received_bytes = service->options.max_received_bytes,
+                                               .max_calls_a_host = service->options.max_calls_a_host,
+                                               .max_unread_a_host = service->options.max_unread_a_host};
     log_info("relaying", LOG_S("to", service->options.relay_of));
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
@@ -83,7 +85,9 @@ static enum status make_coordinator(struct service *service, struct error *error
     const struct rpc_server_options options = {.services = services,
                                                .n_services = ARRAY_SIZE(services),
                                                .max_streams = service->options.max_streams,
-                                               .max_received_bytes = service->options.max_received_bytes};
+                                               .max_received_bytes = service->options.max_received_bytes,
+                                               .max_calls_a_host = service->options.max_calls_a_host,
+                                               .max_unread_a_host = service->options.max_unread_a_host};
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
 
@@ -114,6 +118,8 @@ static enum status start(struct service *service, struct error *error)
     TRY(listen_all(service, address, sizeof address, error));
     TRY(offer_metrics(service, error));
     TRY(rpc_server_start(service->server, error));
+    if (service->coordinator)
+        coordinator_watch_server(service->coordinator, service->server);
     program_announce(&service->arguments, address);
     return STATUS_OK;
 }
@@ -167,6 +173,8 @@ static enum status serve(void *self, struct error *error)
         drain(service);
     }
     prometheus_server_free(service->metrics);
+    if (service->coordinator)
+        coordinator_watch_server(service->coordinator, NULL);
     if (service->server)
         rpc_server_free(service->server, 0);
     coordinator_free(service->coordinator);

@@ -23,10 +23,11 @@ struct coordinator_options {
     int64_t max_watchers;    // 0: any number
     int64_t max_streams;     // of a connection at once; 0: any number
     int64_t max_connections, max_connections_a_host; // 0: what descriptors allow, and half of that
-    int64_t max_received_bytes;                      // by transports, in all; 0: half of the memory
-    int64_t threads;                                 // queue threads; 0: one a core, at most 4
-    const char *metrics;                             // address of /metrics; NULL: nowhere
-    const char *trace;                               // a file; NULL: none
+    int64_t max_calls_a_host, max_unread_a_host;
+    int64_t max_received_bytes; // by transports, in all; 0: half of the memory
+    int64_t threads;            // queue threads; 0: one a core, at most 4
+    const char *metrics;        // address of /metrics; NULL: nowhere
+    const char *trace;          // a file; NULL: none
     struct security_options security;
     struct log_options log;
 };

@@ -11,6 +11,7 @@
 // to OVER, one receive, one send. `pump` starts what may be started. It may run on any thread, but on one at
 // a time: who finds it running leaves, and the one who runs it looks again. So gRPC is never entered with the
 // lock held, and a `release` that it calls may call back in here.
+#include "base/clock.h"
 #include "base/memory.h"
 #include "rpc/call_impl.h"
 #include <assert.h>
@@ -22,6 +23,13 @@
 static void pump(struct rpc_call *call);
 
 // ---- memory and references
+
+void call_account(struct rpc_call *call, size_t before)
+{
+    if (call->share)
+        atomic_fetch_add_explicit(&call->share->unread_bytes, call->queue.bytes - before,
+                                  memory_order_relaxed);
+}
 
 static void call_release(struct rpc_call *call)
 {
@@ -79,9 +87,12 @@ static void settle(struct rpc_call *call)
     const struct rpc_events *events = call->events;
     void *user = call->user;
     grpc_call *grpc = call->grpc;
+    struct share *share = NULL;
     if (closes) {
         call->state = CALL_CLOSED;
         call->grpc = NULL;
+        share = call->share;
+        call->share = NULL; // the handle may outlive the server
     }
     pthread_mutex_unlock(&call->lock);
     if (!closes)
@@ -92,6 +103,8 @@ static void settle(struct rpc_call *call)
         events->closed(call, status, words ? words : "", user);
     }
     grpc_call_unref(grpc);
+    if (share)
+        atomic_fetch_sub(&share->n_calls, 1);
     if (call->over)
         call->over(call, call->context);
     rpc_call_unref(call); // the machine's own
@@ -104,7 +117,9 @@ static void over_tag(struct rpc_tag *tag, bool ok)
     pthread_mutex_lock(&call->lock);
     call->n_under_way--;
     call->state = CALL_OVER;
+    size_t before = call->queue.bytes;
     dropped = send_queue_take(&call->queue);
+    call_account(call, before);
     pthread_mutex_unlock(&call->lock);
     send_queue_release(&dropped);
     settle(call);
@@ -162,6 +177,7 @@ static void send_tag(struct rpc_tag *tag, bool ok)
     pthread_mutex_lock(&call->lock);
     ok = ok && !call->refused;
     bool had_message = call->sending_item != NULL;
+    size_t before = call->queue.bytes;
     struct send_item *item = call->sending_item;
     call->sending_item = NULL;
     if (item)
@@ -172,6 +188,7 @@ static void send_tag(struct rpc_tag *tag, bool ok)
         call->send_failed = true;
         dropped = send_queue_take(&call->queue);
     }
+    call_account(call, before);
     call->sending = false;
     bool drained = ok && had_message && !call->queue.first && !call->wants_end;
     const struct rpc_events *events = call->events;
@@ -245,6 +262,7 @@ static void plan_send(struct rpc_call *call, struct batch *batch)
     if (call->wants_end && !call->queue.first)
         add_end(call, batch);
     call->sending = true;
+    call->sending_since_ms = clock_monotonic_ms();
     batch->step = STEP_SEND;
     batch->tag = &call->send_tag;
 }
@@ -353,6 +371,9 @@ struct rpc_call *call_new(const struct call_start *start)
     call->security = start->security;
     call->identity = start->identity;
     call->served_path = start->server_side ? start->path : NULL;
+    call->share = start->share;
+    if (start->share)
+        atomic_fetch_add(&start->share->n_calls, 1);
     call->server_side = start->server_side;
     call->events = start->events;
     call->user = start->user;

@@ -27,8 +27,10 @@ static enum status enqueue(struct rpc_call *call, grpc_byte_buffer *buffer, bool
     }
     pthread_mutex_lock(&call->lock);
     enum status status = refusal(call, error);
+    size_t before = call->queue.bytes;
     if (status == STATUS_OK)
         status = send_queue_add(&call->queue, item, error);
+    call_account(call, before);
     if (status == STATUS_OK && last)
         call->wants_end = true;
     pthread_mutex_unlock(&call->lock);
@@ -157,4 +159,36 @@ void call_own_request(struct rpc_call *call, const pb_msgdesc_t *fields, void *r
 void *call_context(const struct rpc_call *call)
 {
     return call->context;
+}
+
+int64_t call_stalled_ms(struct rpc_call *call, int64_t now_ms)
+{
+    pthread_mutex_lock(&call->lock);
+    bool message = call->sending && !(call->sending_item && call->sending_item->is_chunk);
+    int64_t stalled_ms = message ? now_ms - call->sending_since_ms : 0;
+    pthread_mutex_unlock(&call->lock);
+    return stalled_ms;
+}
+
+// ---- a server's calls
+
+void calls_add(struct rpc_call **list, struct rpc_call *call)
+{
+    call->next = *list;
+    call->link = list;
+    if (call->next)
+        call->next->link = &call->next;
+    *list = call;
+}
+
+void calls_remove(struct rpc_call *call)
+{
+    *call->link = call->next;
+    if (call->next)
+        call->next->link = call->link;
+}
+
+struct rpc_call *calls_next(const struct rpc_call *call)
+{
+    return call->next;
 }

@@ -40,7 +40,9 @@ struct rpc_call {
     struct security *security; // server side, as is what follows; NULL: nobody is asked
     struct identity identity;
     const char *served_path;
-    grpc_metadata shown; // client side: the join token
+    struct share *share;
+    struct rpc_call *next, **link; // of the server's calls, under its lock
+    grpc_metadata shown;           // client side: the join token
     void (*over)(struct rpc_call *call, void *context);
     void *context;
 
@@ -57,6 +59,7 @@ struct rpc_call {
     bool receiving, sending, sending_end, send_failed, metadata_sent, status_sent;
     struct send_queue queue;
     struct send_item *sending_item;
+    int64_t sending_since_ms;
     enum status finish_status;
     char *finish_message;
 
@@ -75,3 +78,5 @@ struct rpc_call {
 };
 
 void call_pump(struct rpc_call *call);
+// The queue held `before` bytes, and holds what it holds now.
+void call_account(struct rpc_call *call, size_t before);

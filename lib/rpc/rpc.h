@@ -139,6 +139,9 @@ struct rpc_server_options {
     // Memory for what has been received and not been taken yet, in all: near it windows shrink, and beyond it
     // calls are broken off, RESOURCE_EXHAUSTED, the first at hand. 0: half of what the process may use.
     int64_t max_received_bytes;
+    // Of one host, however many connections it has: calls under way, and bytes of answers that it has not
+    // read yet, beyond which its new calls are refused, RESOURCE_EXHAUSTED; 0: any number.
+    int64_t max_calls_a_host, max_unread_a_host;
 };
 
 enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
@@ -151,6 +154,9 @@ enum status rpc_server_listen(struct rpc_server *server, const char *address, in
 enum status rpc_server_start(struct rpc_server *server, struct error *error);
 // What health checks answer from now on; starts as serving.
 void rpc_server_set_serving(struct rpc_server *server, bool serving);
+// Cancels the calls whose peers have read nothing for so long although something waits for them. From any
+// thread.
+void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms);
 // Refuses new calls, gives those under way `grace_ms`, cancels the rest, waits for the end and frees. Not
 // from a queue thread.
 struct rpc_server *rpc_server_free(struct rpc_server *server, int64_t grace_ms);

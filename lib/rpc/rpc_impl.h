@@ -89,7 +89,10 @@ grpc_byte_buffer *chunk_encode(uint64_t offset, const void *data, size_t bytes, 
 
 // ---- call.c
 
-struct server_call; // server.c's part of a call
+// What calls of one host, or of a few that share it, have under way (server.c).
+struct share {
+    atomic_size_t n_calls, unread_bytes;
+};
 
 struct call_start {
     grpc_call *grpc; // taken
@@ -101,6 +104,7 @@ struct call_start {
     const char *path;
     struct security *security; // server side: who asks; NULL: nobody is asked
     struct identity identity;
+    struct share *share; // server side: outlives the call
     bool wait;
     void (*over)(struct rpc_call *call, void *context); // after `closed`, before the last reference goes
     void *context;
@@ -116,6 +120,13 @@ enum status call_send_last(struct rpc_call *call, const pb_msgdesc_t *fields, co
 // A decoded request that goes when the call does.
 void call_own_request(struct rpc_call *call, const pb_msgdesc_t *fields, void *request);
 void *call_context(const struct rpc_call *call);
+// How long the first message that waits to be sent has waited; 0: none does. Chunks, which take their time on a slow
+// line, are their handlers' to watch.
+int64_t call_stalled_ms(struct rpc_call *call, int64_t now_ms);
+// A server's list of its calls, which are linked in place.
+void calls_add(struct rpc_call **list, struct rpc_call *call);
+void calls_remove(struct rpc_call *call);
+struct rpc_call *calls_next(const struct rpc_call *call);
 
 // ---- channel.c
 

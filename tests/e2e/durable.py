@@ -2,7 +2,9 @@
 import contextlib
 import os
 import random
+import signal
 import sqlite3
+import threading
 import time
 
 os.environ["GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS"] = "20"  # else a lost channel is looked at every 5 s
@@ -136,3 +138,28 @@ class Killer:
             self.left -= 1
             self.chance.choice(self.victims(deployment)).kill()
             self.at = time.monotonic() + self.chance.uniform(*self.pause)
+
+
+class Pauser:
+    """Stops one or two of them at a time, now for less, now for more than the lease. Timers let them go on: whoever asks
+    a stopped coordinator waits."""
+
+    def __init__(self, n):
+        self.left, self.n, self.long = n, n, 0
+        self.chance = random.Random(int(os.environ.get("SEED", "1")))
+        self.still, self.at = set(), time.monotonic() + 0.3
+
+    def _let_go(self, service):
+        service.process.send_signal(signal.SIGCONT)
+        self.still.discard(service)
+
+    def __call__(self, deployment):
+        victim = self.chance.choice([*deployment.learners, deployment.coordinator])
+        if not self.left or time.monotonic() < self.at or len(self.still) > 1 or victim in self.still:
+            return
+        seconds = self.chance.choice([0.05, 0.3, 0.3, 1.5, 3])
+        self.still.add(victim)
+        victim.process.send_signal(signal.SIGSTOP)
+        threading.Timer(seconds, self._let_go, [victim]).start()
+        self.left, self.long = self.left - 1, self.long + (seconds > 1)
+        self.at = time.monotonic() + self.chance.uniform(0.02, 0.2)

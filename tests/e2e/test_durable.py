@@ -5,7 +5,7 @@ import errno
 import random
 import time
 
-from durable import Deployment, Killer, experiment, outcome, resumed
+from durable import Deployment, Killer, Pauser, experiment, outcome, resumed
 from cohort_e2e import main, to_yaml
 
 
@@ -99,6 +99,16 @@ def it_keeps_what_every_codec_has_lost(world):
         found, again, _ = outcome(world, f"{codec}-killed", yaml, meanwhile=killer)
         assert found == wanted and again == records, codec
         assert not killer.left, codec
+
+
+def it_goes_on_after_pauses(world):
+    yaml = to_yaml(experiment(world, collaboration={"algorithm": "scaffold"}))
+    environment = {"COHORT_LEASE": "1s"}
+    wanted, records, _ = outcome(world, "undisturbed", yaml, environment)
+    pauser = Pauser(8)
+    found, again, _ = outcome(world, "paused", yaml, environment, meanwhile=pauser)
+    assert found == wanted and again == records
+    assert pauser.left <= pauser.n - 4, f"only {pauser.n - pauser.left} pauses"
 
 
 def it_waits_for_a_disk_that_is_full_or_broken(world):
