@@ -34,7 +34,7 @@ class Preloaded(Deployment):
     def start_learner(self, i):
         state = f"state.folder={self.world.folder}/{self.name}-learner-{i}"
         self.learners[i] = self.world.learner(
-            self.address, f"learner-{i}", state, announced=False, environment=self.preloaded()
+            self.address, f"learner-{i}", state, *self.learner_settings, announced=False, environment=self.preloaded()
         )
 
     def tell(self, service, command):
