@@ -19,8 +19,8 @@ DIGITS = {"train.features": "train-images-idx3-ubyte.gz", "train.labels": "train
 NEEDS = {"MPI": ("mpi4py", "mpirun"), "gloo": ("torch", None), "Dask": ("distributed", None)}
 CODECS = ["f32", "f16", "bf16", "int8", "int4", "{kind: top_k, fraction: 0.1}", "{kind: top_k, fraction: 0.01}",
           "{kind: random_k, fraction: 0.1}", "sign", "low_rank"]
-DOWNLINKS = ["f16", "bf16", "int8", "int4", "{kind: delta, codec: int8}", "{kind: delta, codec: int4}",
-             *(f"{{kind: delta, codec: {codec}}}" for codec in CODECS[5:])]
+WHOLE_FIRST = [f"{{kind: delta, codec: {codec}}}" for codec in CODECS[5:]]  # these send the initial model as float32
+DOWNLINKS = ["f16", "bf16", "int8", "int4", "{kind: delta, codec: int8}", "{kind: delta, codec: int4}", *WHOLE_FIRST]
 
 
 class Skipped(Exception):
@@ -227,11 +227,13 @@ def codecs(world):
         summary, rounds = trained(up, down, repetition)
         reached = next((row["round"] for row in rounds if row["test_accuracy"] >= world.target), None)
         bytes_up, bytes_down = summary["bytes_up"] / n_rounds, summary["bytes_down"] / n_rounds
+        first = 4 * summary["model_parameters"] * 10 if down in WHOLE_FIRST else bytes_down  # the initial model's
         found = {"up_bytes": bytes_up, "down_bytes": bytes_down, "accuracy": rounds[min(20, n_rounds) - 1]["test_accuracy"],
                  "last_accuracy": rounds[-1]["test_accuracy"]}
         if reached:
+            came_down = first + (reached - 1) * (summary["bytes_down"] - first) / (n_rounds - 1)
             found |= {"rounds": reached, "seconds": sum(row["seconds"] for row in rounds[:reached]),
-                      "bytes_to": reached * {"up": bytes_up, "down": bytes_down, "both ways": bytes_up + bytes_down}[way]}
+                      "bytes_to": (way != "down") * reached * bytes_up + (way != "up") * came_down}
         return {f"{way}, to {world.target:g}": found}
 
     pairs = [("up", codec, "f32") for codec in CODECS]
