@@ -270,9 +270,10 @@ static enum status fold(struct upload *upload, size_t first, const uint8_t *run,
                         struct error *error)
 {
     size_t value_bytes = upload->value_bytes, tile_values = TILE_BYTES / value_bytes;
-    if ((uintptr_t)run % value_bytes == 0)
+    bool anywhere = !upload->n_summaries && !upload->ingest->gathers; // received slices start anywhere
+    if (anywhere || (uintptr_t)run % value_bytes == 0)
         return upload_fold(upload, first, run, n, error);
-    int64_t tile[TILE_BYTES / sizeof(int64_t)]; // received slices start anywhere
+    int64_t tile[TILE_BYTES / sizeof(int64_t)];
     for (size_t at = 0; at < n; at += tile_values) {
         size_t some = n - at < tile_values ? n - at : tile_values;
         memcpy(tile, run + at * value_bytes, some * value_bytes);

@@ -1,7 +1,11 @@
 #include "learner/incoming.h"
+#include "base/deposit.h"
 #include "base/memory.h"
 #include "learner/study.h"
 #include <string.h>
+
+// Models from this size on are out of the cache by the time that they are whole.
+enum { DEPOSITED_BYTES_MIN = 16 << 20 };
 
 static bool coder_of(const struct study *study, uint32_t round, struct coder *ret)
 {
@@ -60,7 +64,11 @@ enum status incoming_take(struct study *study, uint64_t offset, const uint8_t *b
 {
     struct incoming *incoming = &study->incoming;
     if (!incoming->coded) {
-        memcpy((uint8_t *)study->values + offset, bytes, n);
+        uint8_t *to = (uint8_t *)study->values + offset;
+        if (incoming->bytes >= DEPOSITED_BYTES_MIN)
+            deposit(to, bytes, n);
+        else
+            memcpy(to, bytes, n);
         return STATUS_OK;
     }
     uint32_t first = study->fetching - (incoming->differences ? incoming->differences - 1 : 0);

@@ -32,22 +32,25 @@ static enum status mean_open(const void *options, size_t n_values, void **ret, s
     return STATUS_OK;
 }
 
-static enum status mean_fold(void *state, size_t offset, const float *values, size_t n, double scale,
+static enum status mean_fold(void *state, size_t offset, const void *values, size_t n, double scale,
                              struct error *error)
 {
     struct mean *mean = state;
     if (ring_fold(mean->sums + offset, values, n, scale))
         return STATUS_OK;
     size_t index = 0;
-    if (ring_check(values, n, scale, &index) == RING_NOT_FINITE)
+    float bad;
+    enum ring_fault why = ring_check(values, n, scale, &index);
+    memcpy(&bad, (const char *)values + index * sizeof bad, sizeof bad);
+    if (why == RING_NOT_FINITE)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "value %zu of the summary is '%g': train with a smaller learning rate or clip_norm",
-                         offset + index, (double)values[index]);
+                         offset + index, (double)bad);
     return error_set(
         error, STATUS_OUT_OF_RANGE,
         "value %zu of the summary, '%g', times its weight %g is not below %d in size: train with a "
         "smaller learning rate or clip_norm",
-        offset + index, (double)values[index], scale, 1 << RING_TERM_BITS);
+        offset + index, (double)bad, scale, 1 << RING_TERM_BITS);
 }
 
 static void mean_finish(const void *state, size_t offset, size_t n, double total, float *ret)

@@ -131,7 +131,7 @@ static double scale_of(const struct reduction *reduction, const struct contribut
     return (double)from->weight * from->discount / (double)reduction->weight_unit;
 }
 
-static enum status fold_piece(struct reduction *reduction, const struct piece *piece, const float *values,
+static enum status fold_piece(struct reduction *reduction, const struct piece *piece, const void *values,
                               double scale, struct error *error)
 {
     struct block *block = piece->block;
@@ -162,13 +162,18 @@ static enum status check_contribution(const struct contribution *from, struct er
     return STATUS_OK;
 }
 
-static enum status fold_streaming(struct reduction *reduction, size_t offset, const float *values, size_t n,
+static const void *values_at(const void *values, size_t i)
+{
+    return (const char *)values + i * sizeof(float);
+}
+
+static enum status fold_streaming(struct reduction *reduction, size_t offset, const void *values, size_t n,
                                   const struct contribution *from, struct error *error)
 {
     double scale = scale_of(reduction, from);
     for (size_t done = 0; done < n;) {
         struct piece piece = piece_at(reduction, offset + done, n - done);
-        enum status status = fold_piece(reduction, &piece, values + done, scale, error);
+        enum status status = fold_piece(reduction, &piece, values_at(values, done), scale, error);
         if (status != STATUS_OK) {
             reduction_unfold(reduction, offset, values, done, from);
             return status;
@@ -189,7 +194,7 @@ static enum status fold_gathering(struct reduction *reduction, size_t offset, co
     return gathering_fold(reduction->gathering, offset, values, n, from, error);
 }
 
-enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+enum status reduction_fold(struct reduction *reduction, size_t offset, const void *values, size_t n,
                            const struct contribution *from, struct error *error)
 {
     TRY(check_contribution(from, error));
@@ -201,7 +206,7 @@ enum status reduction_fold(struct reduction *reduction, size_t offset, const flo
                                 : fold_streaming(reduction, offset, values, n, from, error);
 }
 
-void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+void reduction_unfold(struct reduction *reduction, size_t offset, const void *values, size_t n,
                       const struct contribution *from)
 {
     assert(!reduction->gathering);
@@ -209,8 +214,8 @@ void reduction_unfold(struct reduction *reduction, size_t offset, const float *v
     for (size_t done = 0; done < n;) {
         struct piece piece = piece_at(reduction, offset + done, n - done);
         pthread_mutex_lock(&piece.block->lock);
-        enum status status =
-            reduction->kind->fold(reduction->state, piece.offset, values + done, piece.n, -scale, NULL);
+        enum status status = reduction->kind->fold(reduction->state, piece.offset, values_at(values, done),
+                                                   piece.n, -scale, NULL);
         assert(status == STATUS_OK && !piece.block->stale && piece.block->n_folded >= piece.n);
         (void)status;
         piece.block->n_folded -= piece.n;

@@ -53,9 +53,10 @@ struct reducer_kind {
     bool streams;
     enum status (*open)(const void *options, size_t n_values, void **ret, struct error *error);
     // Folds `n` values from `offset` of one summary, each times `scale` (its weight in the round's unit); a
-    // negative scale takes back what was folded. The reduction holds the range's lock. On failure (a value
-    // that is not finite or out of range) the state is as before.
-    enum status (*fold)(void *state, size_t offset, const float *values, size_t n, double scale,
+    // negative scale takes back what was folded. The floats lie at any address, as they were received. The
+    // reduction holds the range's lock. On failure (a value that is not finite or out of range) the state is
+    // as before.
+    enum status (*fold)(void *state, size_t offset, const void *values, size_t n, double scale,
                         struct error *error);
     // The reduced values [n] from `offset`; `total` is the sum of the weights folded, in the round's unit.
     void (*finish)(const void *state, size_t offset, size_t n, double total, float *ret);
@@ -85,11 +86,12 @@ void reduction_reset(struct reduction *reduction, uint64_t weight_unit);
 // Folds values [n] from `offset` of the summary that `from` tells of. From any thread; ranges of different
 // sources may overlap in time. Each range of a summary is folded once. All or nothing: INVALID_ARGUMENT says
 // which value is not finite, OUT_OF_RANGE which one is too large, or that the weight, the range or the number
-// of summaries is not possible, and nothing was folded.
-enum status reduction_fold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+// of summaries is not possible, and nothing was folded. Where the reducer streams, the floats may lie at any
+// address.
+enum status reduction_fold(struct reduction *reduction, size_t offset, const void *values, size_t n,
                            const struct contribution *from, struct error *error);
 // Takes back exactly what such a fold of the same values added. Only where the reducer streams.
-void reduction_unfold(struct reduction *reduction, size_t offset, const float *values, size_t n,
+void reduction_unfold(struct reduction *reduction, size_t offset, const void *values, size_t n,
                       const struct contribution *from);
 // Gives up a summary of which only a part came, or which turns out to be bad. False when that is not possible
 // without its values: where the reducer streams.

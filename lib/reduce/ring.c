@@ -17,9 +17,11 @@ static uint64_t bits_of(double x)
     return bits;
 }
 
+typedef float any_float __attribute__((aligned(1), may_alias));
+
 // Bad terms count as zero, so the loop has no branch and can be taken back whole.
 KERNEL
-static int64_t fold(int64_t *restrict sum, const float *restrict x, size_t n, double units)
+static int64_t fold(int64_t *restrict sum, const any_float *restrict x, size_t n, double units)
 {
     int64_t bad = 0;
     for (size_t i = 0; i < n; i++) {
@@ -31,7 +33,7 @@ static int64_t fold(int64_t *restrict sum, const float *restrict x, size_t n, do
     return bad;
 }
 
-bool ring_fold(int64_t *restrict sum, const float *restrict x, size_t n, double scale)
+bool ring_fold(int64_t *restrict sum, const void *restrict x, size_t n, double scale)
 {
     double units = ldexp(scale, RING_FRACTION_BITS);
     if (fold(sum, x, n, units) == 0)
@@ -40,8 +42,9 @@ bool ring_fold(int64_t *restrict sum, const float *restrict x, size_t n, double 
     return false;
 }
 
-enum ring_fault ring_check(const float *x, size_t n, double scale, size_t *ret_index)
+enum ring_fault ring_check(const void *values, size_t n, double scale, size_t *ret_index)
 {
+    const any_float *x = values;
     double units = ldexp(scale, RING_FRACTION_BITS);
     for (size_t i = 0; i < n; i++) {
         if (fabs((double)x[i] * units) < term_limit)

@@ -13,13 +13,13 @@ enum { RING_FRACTION_BITS = 36, RING_TERM_BITS = 15, RING_TERMS_MAX = 1 << 12 };
 
 // sum[i] += round(x[i] * scale * 2^36), the product in double, to nearest, ties to even. False when a term is
 // not finite or out of range: then `sum` is as it was. A fold with -scale takes a fold with scale back
-// exactly.
-bool ring_fold(int64_t *restrict sum, const float *restrict x, size_t n, double scale);
+// exactly. `x` holds floats at any address, as bytes that were received.
+bool ring_fold(int64_t *restrict sum, const void *restrict x, size_t n, double scale);
 
 // What is wrong with the first bad term x[i] * scale, and with `ret_index` (may be NULL) which it is; the
 // cause of a refusal.
 enum ring_fault { RING_FINE, RING_NOT_FINITE, RING_OUT_OF_RANGE };
-enum ring_fault ring_check(const float *x, size_t n, double scale, size_t *ret_index);
+enum ring_fault ring_check(const void *x, size_t n, double scale, size_t *ret_index);
 
 // sum[i] += x[i], where x holds the sums of `n_terms` folds, as another ring's. False when one is larger in
 // size than so many terms can be: then `sum` is as it was. ring_take takes such an addition back.

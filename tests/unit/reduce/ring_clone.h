@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define RING_CLONE(name)                                                                                     \
-    bool ring_fold_##name(int64_t *restrict sum, const float *restrict x, size_t n, double scale);           \
+    bool ring_fold_##name(int64_t *restrict sum, const void *restrict x, size_t n, double scale);            \
     void ring_mean_##name(float *restrict mean, const int64_t *restrict sum, size_t n, double total);
 RING_CLONE(v4)
 RING_CLONE(v3)

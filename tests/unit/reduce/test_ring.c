@@ -23,7 +23,7 @@ static bool naive_fold(int64_t *sum, const float *x, size_t n, double scale)
 
 struct fold {
     const char *name;
-    bool (*fold)(int64_t *restrict sum, const float *restrict x, size_t n, double scale);
+    bool (*fold)(int64_t *restrict sum, const void *restrict x, size_t n, double scale);
     void (*mean)(float *restrict mean, const int64_t *restrict sum, size_t n, double total);
 };
 
@@ -112,6 +112,24 @@ Test(ring, every_version_folds_hard_cases_as_rint_does)
             for (size_t i = 0; i < n; i++)
                 cr_assert_eq(sum[i], expected[i], "%s: %a times %a gives %ld, not %ld", folds[f].name,
                              (double)values[i], scales[s], sum[i], expected[i]);
+        }
+}
+
+Test(ring, floats_at_any_address_give_the_same_sums)
+{
+    static float values[N_RANDOM + ARRAY_SIZE(hard)];
+    static char received[sizeof values + sizeof(float)];
+    static int64_t sum[ARRAY_SIZE(values)], expected[ARRAY_SIZE(values)];
+    struct fold folds[4];
+    size_t n = make_values(values), n_folds = folds_here(folds);
+    for (size_t f = 0; f < n_folds; f++)
+        for (size_t shift = 0; shift < sizeof(float); shift++) {
+            memcpy(received + shift, values, n * sizeof(float));
+            memset(sum, 0, sizeof sum);
+            memset(expected, 0, sizeof expected);
+            cr_assert(folds[f].fold(sum, received + shift, n, 1.0 / 3));
+            cr_assert(naive_fold(expected, values, n, 1.0 / 3));
+            cr_assert_eq(memcmp(sum, expected, sizeof sum), 0, "%s, shifted by %zu", folds[f].name, shift);
         }
 }
 
