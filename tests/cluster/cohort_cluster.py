@@ -136,7 +136,7 @@ class Cluster:
         for section, values in changes.items():
             experiment[section] = {**experiment[section], **values} if isinstance(experiment.get(section), dict) else values
         path = self.scratch / "k8s/components/demo/experiment.yaml"
-        path.write_text(json.dumps(experiment, indent=1))
+        path.write_text(yaml.safe_dump(experiment, sort_keys=False))  # not JSON: a duration is not a quoted text
         return path
 
     def submitted(self, seconds=300):
