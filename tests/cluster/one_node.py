@@ -35,12 +35,14 @@ def inside_namespaces():
 
 
 def containers_groups():
-    """The cgroups that runc has made for containers: below this process's own, each of its container's number."""
+    """The cgroups that runc has made for containers: below this process's own or in k8s.io, each of its container's
+    number."""
     found = set()
     for line in open("/proc/self/cgroup", encoding="ascii"):
         _, names, own = line.strip().split(":", 2)
         for root in pathlib.Path("/sys/fs/cgroup", names or "unified"), pathlib.Path("/sys/fs/cgroup", names.removeprefix("name=")):
-            found |= {it for it in pathlib.Path(f"{root}{own}").glob("*") if len(it.name) == 64 and it.is_dir()}
+            for top in pathlib.Path(f"{root}{own}"), root / "k8s.io":
+                found |= {it for it in top.glob("*") if len(it.name) == 64 and it.is_dir()}
     return found
 
 
