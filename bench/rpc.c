@@ -262,7 +262,7 @@ static void copy_chunks(int fd, bool sends)
 static int receive_copies(const char *port)
 {
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    name.sin_port = htons((uint16_t)atoi(port));
+    name.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
     for (;;) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         char byte;
@@ -298,7 +298,6 @@ static double median(double *values, size_t n)
 
 static pid_t start_self(const char *mode, const char *port, int pipes[2])
 {
-    extern char **environ;
     const char *arguments[] = {"bench-rpc", mode, port, NULL};
     posix_spawn_file_actions_t actions;
     int in[2] = {-1, -1}, out[2] = {-1, -1};

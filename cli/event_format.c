@@ -6,7 +6,7 @@
 
 // ---- names ----------------------------------------------------------------------------------------------
 
-#define NAME(names, i) ((size_t)(i) < ARRAY_SIZE(names) && names[i] ? names[i] : "unknown")
+#define NAME(names, i) ((size_t)(i) < ARRAY_SIZE(names) && (names)[i] ? (names)[i] : "unknown")
 
 const char *event_experiment_state(cohort_v1_ExperimentState state)
 {

@@ -11,8 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { ARGUMENTS_MAX = 64 };
 
 enum status processes_open(struct processes *processes, const char *logs, struct error *error)

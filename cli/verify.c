@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { RECORDS_BYTES_MAX = 1 << 30, MODEL_BYTES = 1 << 20 };
 
 struct chain {
@@ -51,29 +49,30 @@ static enum status read_chain(const char *folder, struct chain *ret, struct erro
     return ret->n ? STATUS_OK : error_set(error, STATUS_DATA_LOSS, "records.jsonl in '%s' is empty", folder);
 }
 
+static enum status hash_stream(FILE *file, const char *path, uint8_t ret[SHA256_BYTES], struct error *error)
+{
+    struct sha256 *hash = sha256_new();
+    cleanup_free char *block = memory_alloc(MODEL_BYTES);
+    enum status status = hash && block ? STATUS_OK : error_no_memory(error, MODEL_BYTES);
+    for (size_t n = MODEL_BYTES; status == STATUS_OK && n == MODEL_BYTES;) {
+        n = fread(block, 1, MODEL_BYTES, file);
+        sha256_add(hash, block, n);
+        if (ferror(file))
+            status = error_errno(error, errno, "cannot read", path);
+    }
+    if (status == STATUS_OK)
+        sha256_finish(hash, ret);
+    sha256_free(hash);
+    return status;
+}
+
 static enum status hash_file(const char *path, uint8_t ret[SHA256_BYTES], struct error *error)
 {
     FILE *file = fopen(path, "rbe");
-    struct sha256 *hash = sha256_new();
-    cleanup_free char *block = memory_alloc(MODEL_BYTES);
-    enum status status = STATUS_OK;
     if (!file)
-        status = error_errno(error, errno, "cannot read", path);
-    else if (!hash || !block)
-        status = error_no_memory(error, MODEL_BYTES);
-    while (status == STATUS_OK) {
-        size_t n = fread(block, 1, MODEL_BYTES, file);
-        sha256_add(hash, block, n);
-        if (n < MODEL_BYTES)
-            break;
-    }
-    if (status == STATUS_OK && ferror(file))
-        status = error_errno(error, errno, "cannot read", path);
-    if (status == STATUS_OK)
-        sha256_finish(hash, ret);
-    if (file)
-        fclose(file);
-    sha256_free(hash);
+        return error_errno(error, errno, "cannot read", path);
+    enum status status = hash_stream(file, path, ret, error);
+    fclose(file);
     return status;
 }
 

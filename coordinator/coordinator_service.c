@@ -411,7 +411,7 @@ static void remove_learner(struct rpc_call *call, void *service, const void *mes
 #define UNARY(name, handler)                                                                                 \
     {                                                                                                        \
         .path = "/cohort.v1.Coordinator/" #name, .request_fields = cohort_v1_##name##Request_fields,         \
-        .request_bytes = sizeof(cohort_v1_##name##Request), .unary = handler                                 \
+        .request_bytes = sizeof(cohort_v1_##name##Request), .unary = (handler)                               \
     }
 
 static const struct rpc_method methods[] = {

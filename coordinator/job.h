@@ -161,7 +161,7 @@ void job_enrol(struct job *job, uint32_t slot, struct member *member);
 // A member answered that its data is loaded; refused (with an error) when it does not fit the experiment.
 enum status job_ready(struct job *job, struct member *member, const cohort_v1_DataSignature *data,
                       struct error *error);
-void job_declined(struct job *job, struct member *member, uint32_t round, const char *message);
+void job_declined(struct job *job, struct member *member, uint32_t number, const char *message);
 void job_member_lost(struct job *job, struct member *member, bool left);
 // Whoever held the slot is gone for good.
 void job_free_slot(struct job *job, uint32_t slot);

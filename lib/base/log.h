@@ -24,8 +24,13 @@ void log_open(const char *program, enum log_level level, enum log_format format)
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
 // log_info("round committed", LOG_I("round", 3), LOG_S("experiment", name));
+#ifdef __CPPCHECK__ // which does not know __VA_OPT__
+#define log_at(level, message, ...)                                                                          \
+    log_write(level, message, (const struct log_field[]){{.key = 0}, __VA_ARGS__})
+#else
 #define log_at(level, message, ...)                                                                          \
     log_write(level, message, (const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){.key = 0}})
+#endif
 #define log_debug(message, ...) log_at(LOG_DEBUG, message, __VA_ARGS__)
 #define log_info(message, ...)  log_at(LOG_INFO, message, __VA_ARGS__)
 #define log_warn(message, ...)  log_at(LOG_WARN, message, __VA_ARGS__)

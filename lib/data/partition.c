@@ -116,7 +116,7 @@ enum status partition_new_without(struct partition *ret, const struct choice *ki
     cleanup_free uint32_t *rows = n_held_out ? memory_array(n_all, sizeof *rows) : NULL;
     if (n_held_out && !rows)
         return error_no_memory(error, n_all * sizeof *rows);
-    for (size_t i = 0, k = 0; rows && i < n_all; i++)
+    for (size_t i = 0, k = 0; rows && held_out && i < n_all; i++)
         if (k < n_held_out && held_out[k] == i)
             k++;
         else

@@ -5,6 +5,7 @@ Fuzzing starts from them (./dev fuzz), so that it need not find a format's struc
 beside them, by hand, when it reaches something new. The names start with seed-, and the bytes are always the same.
 """
 import gzip
+import hashlib
 import io
 import json
 import pathlib
@@ -186,8 +187,56 @@ def addresses():
         yield str(i), address.encode()
 
 
+def der(tag, *parts):
+    content = b"".join(parts)
+    assert len(content) < 128
+    return bytes([tag, len(content)]) + content
+
+
+def certificates():
+    """The alternative names of good and strange certificates; text and DER that are none."""
+    uri, dns = lambda text: der(0x86, text), lambda text: der(0x82, text)
+    for name, rows in (
+        ("learner", [dns(b"localhost"), uri(b"cohort:learner/site-a"), der(0x87, bytes([127, 0, 0, 1]))]),
+        ("star", [uri(b"cohort:learner/ward-*")]),
+        ("two", [uri(b"cohort:user/a"), uri(b"cohort:learner/b")]),
+        ("nul", [uri(b"cohort:user/a\0b")]),
+        ("other", [uri(b"https://example.org/"), uri(b"cohort:relay/hall")]),
+        ("none", []),
+    ):
+        yield f"names-{name}", b"\x02" + der(0x30, *rows)
+    yield "text", b"\x00-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    yield "authorities", b"\x03-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    yield "der", b"\x01" + der(0x30, der(0x30, der(0xA0, der(0x02, b"\2")), der(0x02, b"\1")), der(0x03, b"\0"))
+
+
+def records():
+    line = {"round": 0, "summaries": 0, "weight": 0, "inputs": "a" * 64, "model": "0" * 64, "state": "0" * 64, "previous": "0" * 64}
+    body = json.dumps(line, separators=(",", ":"))[:-1]
+    whole = f'{body},"hash":"{hashlib.sha256(body.encode()).hexdigest()}"}}'.encode()
+    yield "line", b"\x00" + whole
+    yield "changed", b"\x00" + whole.replace(b'"round":0', b'"round":1')
+    yield "short", b"\x00" + whole[:200]
+    yield "fields", b"\x01" + bytes(range(1, 177))
+
+
+def tokens():
+    shown = b"cohort.0123456789ab." + b"5" * 64
+    digest = hashlib.sha256(shown).hexdigest().encode()
+    for name, row in (
+        ("good", b"0123456789ab learner ward-* 1 0 0 " + digest),
+        ("user", b"0123456789ab user alice 1 1800000000 0 " + digest),
+        ("expired", b"0123456789ab user alice 1 2 0 " + digest),
+        ("revoked", b"0123456789ab reader eve 1 0 5 " + digest),
+        ("damaged", b"0123456789ab reader eve 1 0 " + digest),
+    ):
+        yield name, b"\x00" + shown + b"\n" + row + b"\n"
+        yield f"{name}-beside", b"\x01" + shown + b"\n" + row + b"\n"
+
+
 TARGETS = {
     "address": addresses,
+    "certificate": certificates,
     "chunks": chunks,
     "codecs": codecs,
     "csv": tables,
@@ -196,9 +245,11 @@ TARGETS = {
     "messages": messages,
     "npy": arrays_npy,
     "npz": arrays_npz,
+    "records": records,
     "reflection": reflections,
     "safetensors": weights,
     "summary": summaries,
+    "tokens": tokens,
     "yaml": yaml_texts,
 }
 

@@ -21,6 +21,7 @@ ROOT = HERE.parents[1]
 # reach are in it.
 SOURCES = {
     "address": ["lib/rpc/address.c"],
+    "certificate": ["lib/rpc/verify.c"],
     "chunks": ["lib/rpc/chunks.c", "lib/rpc/message.c"],
     "codecs": ["lib/summary/*.c"],
     "csv": ["lib/data/csv*.c"],
@@ -29,9 +30,11 @@ SOURCES = {
     "messages": ["lib/rpc/message.c"],
     "npy": ["lib/data/npy*.c", "lib/data/array.c", "lib/data/arrays.c"],
     "npz": ["lib/data/npz.c", "lib/data/zip.c", "lib/data/stream.c"],
+    "records": ["lib/store/record.c"],
     "reflection": ["lib/rpc/descriptors.c"],
     "safetensors": ["lib/store/safetensors_read.c"],
     "summary": ["coordinator/ingest.c", "coordinator/ingest_finish.c", "coordinator/partial.c", "lib/reduce/ring.c", "lib/rpc/chunks.c"],
+    "tokens": ["lib/rpc/tokens.c", "lib/rpc/access.c"],
     "yaml": ["lib/config/yaml.c", "lib/config/document.c"],
 }
 

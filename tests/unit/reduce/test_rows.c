@@ -97,7 +97,8 @@ static unsigned int n_files(const char *folder)
 {
     DIR *directory = opendir(folder);
     unsigned int n = 0;
-    while (directory && readdir(directory))
+    cr_assert_not_null(directory);
+    while (readdir(directory))
         n++;
     closedir(directory);
     return n;
