@@ -1,6 +1,7 @@
 // libyaml's events to nodes. Recursion is as deep as the document's nesting, which YAML_DEPTH_MAX bounds.
 #include "config/yaml.h"
 #include "base/memory.h"
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -32,7 +33,7 @@ const char *yaml_shown(const char *text, char *ret, size_t bytes)
         ret[n] = (unsigned char)text[n] < 0x20 || text[n] == 0x7F ? '?' : text[n];
     while (cut && n && ((unsigned char)text[n] & 0xC0) == 0x80)
         n--;
-    strcpy(ret + n, cut ? "..." : "");
+    snprintf(ret + n, bytes - n, "%s", cut ? "..." : "");
     return ret;
 }
 

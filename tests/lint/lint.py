@@ -56,7 +56,10 @@ def tidy(build, name, row, version):
 def cppcheck(build, names):
     cache = build / "lint" / "cppcheck"
     cache.mkdir(exist_ok=True)
-    filters = [f"--file-filter={ROOT / name}" for name in names]
+    # Criterion's macros are not C to it: only what is not a test of theirs.
+    filters = [f"--file-filter={ROOT / name}" for name in names if not name.startswith(("tests/unit/", "tests/conformance/"))]
+    if not filters:
+        return ""
     done = subprocess.run(
         [
             "cppcheck", f"--project={build / 'compile_commands.json'}", "--quiet", "--enable=warning,performance,portability",

@@ -1,0 +1,6 @@
+#!/bin/sh
+# wrap.sh PROGRAM ARGUMENT...: under memcheck, with the processes that it starts; exit code 99 when anything is found.
+# Valgrind hides AVX-512 from programs, so OpenBLAS and our own kernels choose AVX2 by themselves.
+unset OPENBLAS_CORETYPE
+exec valgrind --quiet --trace-children=yes --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
+    --errors-for-leak-kinds=definite --suppressions="$(dirname "$0")/libraries.supp" "$@"
