@@ -48,6 +48,8 @@ def check_pod(name, template):
         yield f"{name}: it has no business with the API"
     if not spec["securityContext"]["runAsNonRoot"]:
         yield f"{name}: runs as root"
+    if any("secret" in it for it in spec.get("volumes", [])) and spec["securityContext"].get("fsGroup") != 65532:
+        yield f"{name}: cannot read its Secrets, which are root's and a group's"
     volumes = {it["name"] for it in spec.get("volumes", [])}
     for it in spec["containers"] + spec.get("initContainers", []):
         security = it["securityContext"]
