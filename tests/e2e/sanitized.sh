@@ -16,7 +16,7 @@ export TSAN_OPTIONS="log_path=$work/report:suppressions=$root/tests/tsan.supp:ig
 fail()
 {
     echo "$1"
-    tail -n 5 "$work/run-${1%%:*}"/logs/*.log 2>/dev/null || true
+    tail -n 5 "$work/run-${1%%:*}"*/logs/*.log 2>/dev/null || true
     exit 1
 }
 
@@ -31,7 +31,7 @@ no_reports()
 # Every program of the run has said that it stopped: none crashed, none had to be killed.
 all_stopped()
 {
-    for log in "$work/run-$1"/logs/*.log; do
+    for log in "$work/run-$1"*/logs/*.log; do
         grep -q '"message":"stopped"' "$log" || fail "$1: $log does not end with 'stopped'"
     done
 }
@@ -75,7 +75,7 @@ for signal in TERM INT; do
     "$cohort" run experiment.yaml --processes 2 --out "run-$signal" --quiet --set collaboration.rounds=100000 \
         >/dev/null 2>&1 &
     child=$!
-    until grep -qs '"kind":"round"\|"round":' "run-$signal/metrics.jsonl"; do
+    until grep -qs '"kind":"round"\|"round":' "run-$signal.unfinished/metrics.jsonl"; do
         kill -0 $child 2>/dev/null || fail "$signal: it ended before it was told to"
         sleep 0.05
     done
