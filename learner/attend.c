@@ -9,7 +9,7 @@
 #include <string.h>
 
 // A small model comes with each assignment where no more than SMALL_LEARNERS would share a fetched one.
-enum { RETRY_LEAST_MS = 50, SMALL_LEARNERS = 4 };
+enum { RETRY_LEAST_MS = 50, SMALL_LEARNERS = 4, UNREACHED_MS = 5000 };
 
 int64_t learner_backoff_ms(const struct learner *learner, unsigned int n)
 {
@@ -160,6 +160,7 @@ void learner_connect(struct learner *learner)
     snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
     snprintf(join->address, sizeof join->address, "%s", host->address);
     learner->connect_at_ms = INT64_MAX;
+    learner->tell_at_ms = clock_monotonic_ms() + UNREACHED_MS;
     if (rpc_call_start(&learner->call, host->channel, "/cohort.v1.Exchange/Attend", 0, true, &attend_events,
                        learner, &error) != STATUS_OK) {
         log_warn("cannot attend", LOG_S("learner", learner->name), LOG_S("error", error.message));
@@ -168,6 +169,16 @@ void learner_connect(struct learner *learner)
     }
     rpc_call_receive(learner->call);
     learner_send(learner, &request);
+}
+
+void learner_tell_unreached(struct learner *learner)
+{
+    learner->tell_at_ms = INT64_MAX;
+    log_warn("cannot reach the coordinator", LOG_S("learner", learner->name),
+             LOG_S("coordinator", learner->host->options->coordinator),
+             LOG_S("error",
+                   "no connection yet, and it goes on trying; see that the coordinator runs, that the "
+                   "address is its own, and that both or neither use TLS"));
 }
 
 void learner_heartbeat(struct learner *learner)

@@ -46,7 +46,12 @@ static int64_t attend_to(struct learner *learner, int64_t now_ms)
         learner_heartbeat(learner);
     if (learner->activity == ACTIVITY_PAUSING && learner->due_ms <= now_ms)
         resume(learner);
+    bool unreached = learner->call && !learner->joined;
+    if (unreached && learner->tell_at_ms <= now_ms)
+        learner_tell_unreached(learner);
     int64_t next_ms = learner->call ? INT64_MAX : learner->connect_at_ms;
+    if (unreached)
+        next_ms = earlier(next_ms, learner->tell_at_ms);
     if (learner->peer.peers) {
         peers_check(learner->peer.peers, now_ms, patience_ms(learner));
         next_ms = earlier(next_ms, now_ms + CHECK_MS);

@@ -48,6 +48,7 @@ struct learner {
     struct rpc_call *call;   // NULL between connections
     int64_t connect_at_ms;   // INT64_MAX: not wanted
     unsigned int n_attempts; // since the last success
+    int64_t tell_at_ms;      // of a call: that it has not reached the coordinator; INT64_MAX: told
     int64_t heartbeat_ms, heartbeat_at_ms;
     bool joined, stopped; // stopped: turned away for good
 
@@ -162,6 +163,7 @@ struct rpc_service learner_service(struct host *host);
 
 void learner_connect(struct learner *learner); // attend.c
 void learner_heartbeat(struct learner *learner);
+void learner_tell_unreached(struct learner *learner); // logs that its call has found no coordinator yet
 void learner_send(struct learner *learner, const cohort_v1_AttendRequest *message);
 void learner_farewell(struct learner *learner);
 

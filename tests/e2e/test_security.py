@@ -158,6 +158,7 @@ def it_takes_learners_in_by_certificate_and_by_token(world):
     shown = token(world, "--learner", "ward-*")
     world.learner(coordinator, "ward-7", "tls.ca=certs/ca.crt", f"token={shown}")
     thief = world.learner(coordinator, "site-c", *tls("certs", "site-b"))
+    open_ = world.learner(coordinator, "site-d")  # its connection never comes about: no call ends to tell why
     stub = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
     assert thief.process.wait(60) == 2 and "may not act for learner 'site-c'" in thief.words(), thief.words()
     assert any(line["status"] == "PERMISSION_DENIED" and "site-c" in line["reason"] for line in audit(world))
@@ -167,6 +168,8 @@ def it_takes_learners_in_by_certificate_and_by_token(world):
         assert time.monotonic() < until, (names, audit(world)[-3:])
         names = {row.name for row in stub.ListLearners().learners}
         time.sleep(0.05)
+    told = open_.wait_for_record("cannot reach the coordinator")
+    assert told["coordinator"] == coordinator.address and "both or neither use TLS" in told["error"], told
 
 
 def it_takes_certificates_that_change(world):
