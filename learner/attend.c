@@ -195,9 +195,11 @@ void learner_farewell(struct learner *learner)
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     if (!learner->call)
         return;
-    request.which_event = cohort_v1_AttendRequest_leave_tag;
-    snprintf(request.event.leave.message, sizeof request.event.leave.message, "stopped");
-    learner_send(learner, &request);
+    if (!learner->host->options->keep_place) {
+        request.which_event = cohort_v1_AttendRequest_leave_tag;
+        snprintf(request.event.leave.message, sizeof request.event.leave.message, "stopped");
+        learner_send(learner, &request);
+    }
     if (learner->call)
         rpc_call_end(learner->call);
 }

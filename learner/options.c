@@ -62,6 +62,12 @@ const struct field learner_fields[] = {
      ROW(use_experiment_data),
      .fallback = "false",
      .help = "take a part of the data that the experiment names, by its partition"},
+    {.name = "keep_place",
+     .type = FIELD_BOOL,
+     ROW(keep_place),
+     .fallback = "false",
+     .help = "when stopped, do not leave: the experiment keeps its place for its return, as of a learner "
+             "that is lost"},
     {.name = "threads",
      .type = FIELD_INT,
      ROW(threads),

@@ -15,6 +15,7 @@ struct learner_options {
     bool has_data;
     struct data_options data; // this learner's own, private data
     bool window_probe;        // receive windows grow with the probed bandwidth
+    bool keep_place;          // when stopped: lost, not left
     bool use_experiment_data; // take a part of the experiment's data instead, as under `cohort run`
     int64_t threads;          // that train; 0: one a core
     int64_t retry_most_ms;    // longest pause before trying to connect again

@@ -124,6 +124,27 @@ def it_stops_a_learner_that_finds_no_coordinator(world):
         assert learner.stop(number) == 0, learner.words()
 
 
+def it_keeps_the_places_of_learners_that_stop_and_return(world):
+    coordinator = world.coordinator("read_data=true")
+    users = world.stub(coordinator)
+    wanted = {"learners": 2, "rounds": 12}
+    experiment = classes_experiment(world.folder, collaboration=wanted, simulation={"delay": "200ms"})
+    learners = {name: world.learner(coordinator, name, "keep_place=true") for name in ("ann", "bob")}
+    experiment_id = create(users, experiment)
+    for name in "ann", "bob", "both":
+        wait_for(users, experiment_id, "round_started", lambda event: event.round == 3)
+        stopped = [name] if name in learners else [*learners]
+        for it in stopped:
+            assert learners[it].stop() == 0, learners[it].words()
+        for it in stopped:
+            learners[it] = world.learner(coordinator, it, "keep_place=true")
+    summaries = []
+    for event in users.WatchExperiment(experiment_id=experiment_id):
+        if event.WhichOneof("event") == "round_committed":
+            summaries.append(event.round_committed.summaries)
+    assert summaries == [2] * 12, summaries
+
+
 # ---- settings
 
 
