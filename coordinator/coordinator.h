@@ -59,7 +59,7 @@ struct coordinator {
     struct job *jobs, **jobs_end;
     size_t n_jobs;
     size_t n_watchers;
-    uint64_t spooled_bytes; // reserved for uploads in the state folder
+    uint64_t spooled_bytes;    // reserved for uploads in the state folder
     struct rpc_server *server; // whose slow readers are cut off; NULL: none
     pthread_t timer;
     bool timing, ending;

@@ -92,6 +92,7 @@ void memory_cleanup(void *pointer_to_block)
 
 void memory_tune_for_streams(void)
 {
+    mallopt(M_ARENA_MAX, 1); // each arena keeps what its threads once had under way: memory by the thread
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 64 << 20);
     mallopt(M_MMAP_THRESHOLD,

@@ -120,8 +120,8 @@ enum status call_send_last(struct rpc_call *call, const pb_msgdesc_t *fields, co
 // A decoded request that goes when the call does.
 void call_own_request(struct rpc_call *call, const pb_msgdesc_t *fields, void *request);
 void *call_context(const struct rpc_call *call);
-// How long the first message that waits to be sent has waited; 0: none does. Chunks, which take their time on a slow
-// line, are their handlers' to watch.
+// How long the first message that waits to be sent has waited; 0: none does. Chunks, which take their time on
+// a slow line, are their handlers' to watch.
 int64_t call_stalled_ms(struct rpc_call *call, int64_t now_ms);
 // A server's list of its calls, which are linked in place.
 void calls_add(struct rpc_call **list, struct rpc_call *call);
