@@ -170,6 +170,7 @@ static void measure(struct star *star, struct seat *seats)
     }
     qsort(seconds, star->n_rounds, sizeof *seconds, ascending);
     printf("%.6f %.6f\n", seconds[star->n_rounds / 2], seconds[(star->n_rounds - 1) * 95 / 100]);
+    memory_free(seconds);
 }
 
 int main(int argc, char **argv)
