@@ -22,9 +22,9 @@ void *memory_free(void *block);
 // For tests: the nth allocation from now (1 is the next) fails, once; 0 switches the fault off.
 void memory_fail_after(unsigned long n);
 
-// Tells the C library's allocator to keep freed memory instead of trimming the heap. Heap trimming halves the
-// speed of streams (measured: docs/benchmarks.md), so every program that moves parameters calls this first in
-// main.
+// Tells the C library's allocator to keep freed memory instead of trimming the heap, and to keep it in one
+// place for all threads. Heap trimming halves the speed of streams, and memory kept by the thread adds up
+// (measured: docs/benchmarks.md), so every program that moves parameters calls this first in main.
 void memory_tune_for_streams(void);
 
 // Peak and current resident size of this process in bytes; 0 when the system does not tell.
