@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/trace.h"
+#include "config/program.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
 #include "coordinator/metrics.h"
@@ -15,11 +16,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static void log_refusal(const char *who, const char *method, const char *peer, const char *why)
-{
-    log_warn("refused", LOG_S("who", who), LOG_S("method", method), LOG_S("peer", peer), LOG_S("why", why));
-}
 
 struct service {
     struct coordinator_options options;
@@ -91,18 +87,6 @@ static enum status make_coordinator(struct service *service, struct error *error
     return rpc_server_new(&service->server, service->runtime, &options, error);
 }
 
-static enum status offer_metrics(struct service *service, struct error *error)
-{
-    int port = 0;
-    if (!service->options.metrics)
-        return STATUS_OK;
-    if (prometheus_server_new(&service->metrics, service->options.metrics, coordinator_metrics,
-                              service->coordinator, &port, error) != STATUS_OK)
-        return error_prefix(error, "metrics");
-    log_info("metrics", LOG_S("address", service->options.metrics), LOG_I("port", port));
-    return STATUS_OK;
-}
-
 static enum status start(struct service *service, struct error *error)
 {
     char address[256] = "";
@@ -112,11 +96,12 @@ static enum status start(struct service *service, struct error *error)
         service->options.relay_of = service->relay_of;
     accept_limit((size_t)service->options.max_connections, (size_t)service->options.max_connections_a_host);
     TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
-    TRY(rpc_runtime_secure(service->runtime, &service->options.security, log_refusal, error));
-    rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
+    TRY(rpc_runtime_secure(service->runtime, &service->options.common.security, program_log_refusal, error));
+    rpc_runtime_set_window_probe(service->runtime, service->options.common.window_probe);
     TRY(service->options.relay_of ? make_relay(service, error) : make_coordinator(service, error));
     TRY(listen_all(service, address, sizeof address, error));
-    TRY(offer_metrics(service, error));
+    TRY(prometheus_offer(&service->metrics, service->options.common.metrics, coordinator_metrics,
+                         service->coordinator, error));
     TRY(rpc_server_start(service->server, error));
     if (service->coordinator)
         coordinator_watch_server(service->coordinator, service->server);
@@ -126,9 +111,9 @@ static enum status start(struct service *service, struct error *error)
 
 static enum status open_trace(const struct service *service, struct error *error)
 {
-    if (!service->options.trace)
+    if (!service->options.common.trace)
         return STATUS_OK;
-    TRY(trace_open(service->options.trace,
+    TRY(trace_open(service->options.common.trace,
                    service->relay_of || service->options.relay_of ? "relay" : "coordinator", error));
     trace_name_track(JOB_TRACK_ROUNDS, "rounds");
     trace_name_track(JOB_TRACK_EVALUATION, "evaluation");
@@ -196,7 +181,7 @@ int main(int argc, char **argv)
             "schedules rounds in which learners exchange parameter summaries, until their models converge.",
         .fields = coordinator_fields,
         .target = &service.options,
-        .log = &service.options.log,
+        .log = &service.options.common.log,
         .arguments = &service.arguments,
         .own = {"--relay-of", ARGUMENT_TEXT, &service.relay_of, "ADDRESS",
                 "relay learners to the coordinator, or relay, at this address (setting relay_of)"},

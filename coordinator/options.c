@@ -179,28 +179,6 @@ const struct field coordinator_fields[] = {
      .min = 0,
      .max = 256,
      .help = "threads that serve calls; 0: one a core, at most 4"},
-    {.name = "window_probe",
-     .type = FIELD_BOOL,
-     ROW(window_probe),
-     .fallback = "true",
-     .help =
-         "receive windows grow with the probed bandwidth; false saves memory and time on one machine or a "
-         "fast local network, and is ruinous from some ms of round trip on"},
-    {.name = "metrics",
-     .type = FIELD_TEXT,
-     ROW(metrics),
-     .help = "where GET /metrics tells Prometheus how it goes: host:port; port 0 takes a free one; absent: "
-             "nowhere"},
-    {.name = "trace",
-     .type = FIELD_TEXT,
-     ROW(trace),
-     .help = "file for what each ms of a round goes to, a JSON event a line in the Trace Event Format; "
-             "absent: none"},
-    SECURITY_ROWS(struct coordinator_options),
-    {.name = "log",
-     .type = FIELD_SECTION,
-     ROW(log),
-     .fields = log_fields,
-     .help = "structured log on standard error"},
+    SERVICE_ROWS(struct coordinator_options),
     {0},
 };

@@ -1,8 +1,7 @@
 // What a coordinator is told at its start, from a file, the environment and the command line.
 #pragma once
 
-#include "config/program.h"
-#include "config/security.h"
+#include "config/service.h"
 
 struct coordinator_options {
     struct text_list listen; // addresses
@@ -11,10 +10,9 @@ struct coordinator_options {
     int64_t keep_models;      // of an experiment, in the state folder; 0: all
     int64_t upload_bytes;     // of summaries that come slowly, in the state folder
     bool sync;                // what is kept there is on disk before anyone is told
-    bool read_data;    // experiments may name files that the coordinator reads (test data, initial weights)
-    bool window_probe; // receive windows grow with the probed bandwidth
-    int64_t lease_ms;  // silence for longer means that a learner is lost
-    int64_t drain_ms;  // how long TERM lets calls under way go on
+    bool read_data;   // experiments may name files that the coordinator reads (test data, initial weights)
+    int64_t lease_ms; // silence for longer means that a learner is lost
+    int64_t drain_ms; // how long TERM lets calls under way go on
     int64_t max_learners;
     int64_t max_experiments;
     int64_t buffer_bytes; // summaries held back or gathered; beyond, they are folded at once or lie in a file
@@ -26,10 +24,7 @@ struct coordinator_options {
     int64_t max_calls_a_host, max_unread_a_host;
     int64_t max_received_bytes; // by transports, in all; 0: half of the memory
     int64_t threads;            // queue threads; 0: one a core, at most 4
-    const char *metrics;        // address of /metrics; NULL: nowhere
-    const char *trace;          // a file; NULL: none
-    struct security_options security;
-    struct log_options log;
+    struct service_options common;
 };
 
 extern const struct field coordinator_fields[];

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/stop.h"
 #include "base/trace.h"
+#include "config/program.h"
 #include "learner/host.h"
 #include "learner/metrics.h"
 #include "nn/blas.h"
@@ -11,11 +12,6 @@
 #include "rpc/security.h"
 #include <stdio.h>
 #include <string.h>
-
-static void log_refusal(const char *who, const char *method, const char *peer, const char *why)
-{
-    log_warn("refused", LOG_S("who", who), LOG_S("method", method), LOG_S("peer", peer), LOG_S("why", why));
-}
 
 struct service {
     struct learner_options options;
@@ -57,18 +53,6 @@ static enum status offer_service(struct service *service, struct error *error)
     return STATUS_OK;
 }
 
-static enum status offer_metrics(struct service *service, struct error *error)
-{
-    int port = 0;
-    if (!service->options.metrics)
-        return STATUS_OK;
-    if (prometheus_server_new(&service->metrics, service->options.metrics, host_metrics, service->host, &port,
-                              error) != STATUS_OK)
-        return error_prefix(error, "metrics");
-    log_info("metrics", LOG_S("address", service->options.metrics), LOG_I("port", port));
-    return STATUS_OK;
-}
-
 // Probe samples drawn from a learner's own data would be nobody else's.
 static enum status check_data(const struct data_options *data, struct error *error)
 {
@@ -83,17 +67,18 @@ static enum status check_data(const struct data_options *data, struct error *err
 
 static enum status start(struct service *service, struct error *error)
 {
-    if (service->options.trace)
-        TRY(trace_open(service->options.trace, "learner", error));
+    if (service->options.common.trace)
+        TRY(trace_open(service->options.common.trace, "learner", error));
     if (service->options.has_data)
         TRY(check_data(&service->options.data, error));
     TRY(rpc_runtime_new(&service->runtime, 1, error));
-    TRY(rpc_runtime_secure(service->runtime, &service->options.security, log_refusal, error));
-    rpc_runtime_set_window_probe(service->runtime, service->options.window_probe);
+    TRY(rpc_runtime_secure(service->runtime, &service->options.common.security, program_log_refusal, error));
+    rpc_runtime_set_window_probe(service->runtime, service->options.common.window_probe);
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)
         TRY(offer_service(service, error));
-    TRY(offer_metrics(service, error));
+    TRY(prometheus_offer(&service->metrics, service->options.common.metrics, host_metrics, service->host,
+                         error));
     TRY(host_start(service->host, error));
     program_announce(&service->arguments, service->options.coordinator);
     return STATUS_OK;
@@ -131,7 +116,7 @@ int main(int argc, char **argv)
             "trains on its own data and exchanges parameter summaries with others through a coordinator.",
         .fields = learner_fields,
         .target = &service.options,
-        .log = &service.options.log,
+        .log = &service.options.common.log,
         .arguments = &service.arguments,
         .serve = serve,
         .service = &service,

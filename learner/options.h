@@ -1,8 +1,7 @@
 // What a learner's process is told at its start, from a file, the environment and the command line.
 #pragma once
 
-#include "config/program.h"
-#include "config/security.h"
+#include "config/service.h"
 #include "data/format.h"
 
 struct learner_options {
@@ -14,16 +13,12 @@ struct learner_options {
     const char *advertise;   // where others reach it; NULL: as `listen`, with the port that it came to
     bool has_data;
     struct data_options data; // this learner's own, private data
-    bool window_probe;        // receive windows grow with the probed bandwidth
     bool keep_place;          // when stopped: lost, not left
     bool use_experiment_data; // take a part of the experiment's data instead, as under `cohort run`
     int64_t threads;          // that train; 0: one a core
     int64_t retry_most_ms;    // longest pause before trying to connect again
-    const char *metrics;      // address of /metrics; NULL: nowhere
-    const char *trace;        // a file; NULL: none
     const char *state_folder; // what outlives the process; NULL: nothing
-    struct security_options security;
-    struct log_options log;
+    struct service_options common;
 };
 
 extern const struct field learner_fields[];

@@ -9,25 +9,6 @@
 
 #define PREFIX "COHORT"
 
-static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
-static const char *const formats[] = {"auto", "text", "json", NULL};
-
-const struct field log_fields[] = {
-    {.name = "level",
-     .type = FIELD_WORD,
-     .offset = offsetof(struct log_options, level),
-     .fallback = "info",
-     .words = levels,
-     .help = "least level that is written"},
-    {.name = "format",
-     .type = FIELD_WORD,
-     .offset = offsetof(struct log_options, format),
-     .fallback = "auto",
-     .words = formats,
-     .help = "auto: text on a terminal, JSON otherwise"},
-    {0},
-};
-
 static void print_help(const struct program *program, const struct argument *table)
 {
     struct bytes text = BYTES_INIT;
@@ -99,6 +80,11 @@ int program_main(const struct program *program, int argc, char **argv)
     settings_release(&settings);
     memory_free(program->arguments->overrides.items);
     return status_exit_code(status);
+}
+
+void program_log_refusal(const char *who, const char *method, const char *peer, const char *why)
+{
+    log_warn("refused", LOG_S("who", who), LOG_S("method", method), LOG_S("peer", peer), LOG_S("why", why));
 }
 
 void program_announce(const struct program_arguments *arguments, const char *line)

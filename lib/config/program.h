@@ -1,15 +1,8 @@
 // What the services' main functions share: their command line, settings, log, and how they end.
 #pragma once
 
+#include "config/service.h"
 #include "config/settings.h"
-
-// `log:` in a service's settings.
-struct log_options {
-    int level;  // enum log_level
-    int format; // enum log_format
-};
-
-extern const struct field log_fields[];
 
 // What every service's command line may hold.
 struct program_arguments {
@@ -34,6 +27,9 @@ struct program {
 // Reads the command line and the settings, serves, and prints what went wrong; or answers --help or
 // --version. Returns the exit code.
 int program_main(const struct program *program, int argc, char **argv);
+
+// Logs a call that was refused, for rpc_runtime_secure.
+void program_log_refusal(const char *who, const char *method, const char *peer, const char *why);
 
 // Writes a line to the announce descriptor, if any, and closes it: how a parent learns the port.
 void program_announce(const struct program_arguments *arguments, const char *line);

@@ -6,27 +6,27 @@
 
 extern const struct field tls_fields[];
 
-// The rows of a service's table for the member `security` of its struct, `options`.
-#define SECURITY_ROWS(options)                                                                               \
+// The rows of a service's table for `member` of its struct, `options`.
+#define SECURITY_ROWS(options, member)                                                                       \
     {.name = "tls",                                                                                          \
      .type = FIELD_SECTION,                                                                                  \
-     .offset = offsetof(options, security),                                                                  \
+     .offset = offsetof(options, member),                                                                    \
      .fields = tls_fields,                                                                                   \
      .help = "TLS on every port and connection; see docs/security.md"},                                      \
         {.name = "insecure",                                                                                 \
          .type = FIELD_BOOL,                                                                                 \
-         .offset = offsetof(options, security.insecure),                                                     \
+         .offset = offsetof(options, member.insecure),                                                       \
          .fallback = "false",                                                                                \
          .help = "serve without TLS on addresses that other machines reach: anyone may call anything"},      \
         {.name = "tokens",                                                                                   \
          .type = FIELD_TEXT,                                                                                 \
-         .offset = offsetof(options, security.tokens),                                                       \
+         .offset = offsetof(options, member.tokens),                                                         \
          .help = "file of the join tokens that are accepted, made by `cohort token`; absent: none is"},      \
         {.name = "token",                                                                                    \
          .type = FIELD_TEXT,                                                                                 \
-         .offset = offsetof(options, security.token),                                                        \
+         .offset = offsetof(options, member.token),                                                          \
          .help = "join token that this process shows to those that it calls, or file:PATH"},                 \
     {                                                                                                        \
-        .name = "audit", .type = FIELD_TEXT, .offset = offsetof(options, security.audit),                    \
+        .name = "audit", .type = FIELD_TEXT, .offset = offsetof(options, member.audit),                      \
         .help = "file that gets a JSON line for every call: who, what, when, from where, allowed or refused" \
     }

@@ -23,5 +23,8 @@ struct prometheus_server;
 enum status prometheus_server_new(struct prometheus_server **ret, const char *address,
                                   void (*collect)(void *self, struct bytes *ret), void *self, int *ret_port,
                                   struct error *error);
+// The same for a program whose setting `metrics` is `address`: logs where it listens; NULL: offers nothing.
+enum status prometheus_offer(struct prometheus_server **ret, const char *address,
+                             void (*collect)(void *self, struct bytes *ret), void *self, struct error *error);
 // Waits for a scrape under way. NULL is fine.
 struct prometheus_server *prometheus_server_free(struct prometheus_server *server);

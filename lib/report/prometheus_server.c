@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/memory.h"
 #include "report/prometheus.h"
 #include <errno.h>
@@ -109,6 +110,18 @@ enum status prometheus_server_new(struct prometheus_server **ret, const char *ad
     const union MHD_DaemonInfo *bound = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
     *ret_port = bound ? bound->port : 0;
     *ret = server;
+    return STATUS_OK;
+}
+
+enum status prometheus_offer(struct prometheus_server **ret, const char *address,
+                             void (*collect)(void *self, struct bytes *ret), void *self, struct error *error)
+{
+    int port = 0;
+    if (!address)
+        return STATUS_OK;
+    if (prometheus_server_new(ret, address, collect, self, &port, error) != STATUS_OK)
+        return error_prefix(error, "metrics");
+    log_info("metrics", LOG_S("address", address), LOG_I("port", port));
     return STATUS_OK;
 }
 

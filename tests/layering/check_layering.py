@@ -59,7 +59,7 @@ OWNED_HEADERS = {
 # noted.
 TESTED_ELSEWHERE = {
     "lib/config/program.c": "the command line of a service, and its exit: tests/e2e",
-    "lib/config/security.c": "a table of settings alone: tests/e2e/test_security.py",
+    "lib/config/security.c": "a table of settings: tests/unit/config/test_service.c, tests/e2e/test_security.py",
     "lib/rpc/accept.c": "connections beyond the bound, descriptors that run out: tests/e2e/test_limits.py",
 }
 
