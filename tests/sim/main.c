@@ -6,13 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int run_seeds(struct world_result (*run)(uint64_t seed, bool verbose), const char *what,
-                     uint64_t first, uint64_t n)
+static int run_seeds(const struct world_schedule *schedule, const char *what, uint64_t first, uint64_t n)
 {
     struct world_result sum = {0};
     uint64_t rounds = 0, completed = 0;
     for (uint64_t seed = first; seed < first + n; seed++) {
-        struct world_result result = run(seed, n == 1);
+        struct world_result result = world_run(schedule, seed, n == 1);
         rounds += result.rounds;
         completed += result.completed;
         sum.steps += result.steps;
@@ -31,9 +30,9 @@ static int run_seeds(struct world_result (*run)(uint64_t seed, bool verbose), co
 
 int main(int argc, char **argv)
 {
-    bool continuous = argc > 1 && strcmp(argv[1], "continuous") == 0;
+    bool in_flow = argc > 1 && strcmp(argv[1], "continuous") == 0;
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     uint64_t n = argc > 3 ? strtoull(argv[3], NULL, 10) : argc > 2 ? 1 : 8000;
-    return continuous ? run_seeds(flow_run, "continuous", first, n)
-                      : run_seeds(world_run, "in step", first, n);
+    return in_flow ? run_seeds(&continuous, "continuous", first, n)
+                   : run_seeds(&in_step, "in step", first, n);
 }
