@@ -223,6 +223,7 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
         coordinator->epoch = (uint64_t)clock_monotonic_ns();
     coordinator->epoch |= EPOCH_RANDOM;
     pthread_mutex_init(&coordinator->lock, NULL);
+    pthread_cond_init(&coordinator->hashed, NULL);
     clock_condition_init(&coordinator->changed);
     enum status status = pool_new(&coordinator->pool, pool_n_cores(), "work", error);
     if (status == STATUS_OK && options->state_folder)
@@ -267,6 +268,7 @@ struct coordinator *coordinator_free(struct coordinator *coordinator)
         memory_free(member);
     }
     journal_close(coordinator->journal);
+    pthread_cond_destroy(&coordinator->hashed);
     pthread_cond_destroy(&coordinator->changed);
     pthread_mutex_destroy(&coordinator->lock);
     return memory_free(coordinator);

@@ -51,6 +51,7 @@ struct coordinator {
     struct journal *journal; // NULL: nothing outlives the process
     uint64_t epoch; // counts the starts on a state folder; without one, a random number above all counts
     pthread_mutex_t lock;   // guards all below, and everything in jobs but their ingests
+    pthread_cond_t hashed;  // a job's hash was made
     pthread_cond_t changed; // the timer's wishes, or `ending`
     struct member *members, **members_end;
     void *members_by_name; // tsearch tree

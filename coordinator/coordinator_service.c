@@ -280,7 +280,7 @@ static enum status open_download(struct download *download, const cohort_v1_Down
     enum status status = job_version(job, round, &version, error);
     if (status == STATUS_OK) {
         download->header.round = version->round;
-        download->header.sha256.size = SHA256_BYTES;
+        download->header.sha256.size = version->hashed ? SHA256_BYTES : 0;
         memcpy(download->header.sha256.bytes, version->sha256, SHA256_BYTES);
         status = sender_of_version(&download->sender, version, true, request->offset, error);
     } else if (status == STATUS_NOT_FOUND && (job->current || job->recorded)) {

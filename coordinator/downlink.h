@@ -1,7 +1,7 @@
 // Models as an experiment's downlink codec sends them: made once a round, and shared by all who fetch them.
 #pragma once
 
-#include "base/sha256.h"
+#include "base/digest.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 struct coded {
     uint32_t round;
     bool differs;                // from the model of the round before
-    char base[SHA256_HEX_BYTES]; // that one's hash
+    char base[DIGEST_HEX_BYTES]; // that one's id
     size_t n_bytes;
     uint8_t bytes[];
 };
@@ -41,7 +41,7 @@ struct coded_parts {
     uint64_t bytes;
 };
 
-// What makes the model of `round`, for who holds the model of `held_round` and that hash (NULL: whatever it
+// What makes the model of `round`, for who holds the model of `held_round` and that id (NULL: whatever it
 // is; "": none).
 struct coded_parts downlink_find(const struct downlink *downlink, uint32_t round, uint32_t held_round,
                                  const char *held);

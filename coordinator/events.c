@@ -1,19 +1,21 @@
 #include "coordinator/events.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include <math.h>
 #include <pb_encode.h>
 #include <string.h>
 
-struct stored {
-    struct stored *next;
+struct event_place {
+    struct event_place *next;
     uint64_t cursor;
+    bool early; // not to be sent yet
     size_t n;
     uint8_t bytes[]; // encoded: a tenth of the struct
 };
 
 struct events {
-    struct stored *first, *last;
+    struct event_place *first, *last;
     uint64_t next_cursor;
     size_t n_bytes;
     bool ended;
@@ -25,9 +27,9 @@ struct watcher {
     struct watcher *next;
     struct events *events;
     struct rpc_call *call;
-    struct stored *at; // the next to send; NULL: up to date
-    uint64_t cursor;   // of the next to send
-    bool blocked;      // the peer reads slowly: until the call is writable
+    struct event_place *at; // the next to send; NULL: up to date
+    uint64_t cursor;        // of the next to send
+    bool blocked;           // the peer reads slowly: until the call is writable
     bool finished;
 };
 
@@ -46,7 +48,7 @@ struct events *events_free(struct events *events)
     while (events->watchers)
         watcher_free(events->watchers);
     while (events->first) {
-        struct stored *next = events->first->next;
+        struct event_place *next = events->first->next;
         memory_free(events->first);
         events->first = next;
     }
@@ -55,7 +57,7 @@ struct events *events_free(struct events *events)
 
 static void drop_first(struct events *events)
 {
-    struct stored *first = events->first;
+    struct event_place *first = events->first;
     for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
         if (watcher->at == first)
             watcher->at = first->next;
@@ -66,12 +68,12 @@ static void drop_first(struct events *events)
     memory_free(first);
 }
 
-static struct stored *store(struct events *events, cohort_v1_WatchExperimentResponse *event)
+static struct event_place *store(struct events *events, cohort_v1_WatchExperimentResponse *event)
 {
     size_t n = 0;
     if (!pb_get_encoded_size(&n, cohort_v1_WatchExperimentResponse_fields, event))
         return NULL;
-    struct stored *stored = memory_zalloc(sizeof *stored + n);
+    struct event_place *stored = memory_zalloc(sizeof *stored + n);
     if (!stored)
         return NULL;
     pb_ostream_t stream = pb_ostream_from_buffer(stored->bytes, n);
@@ -115,20 +117,51 @@ const struct event_counts *events_counts(const struct events *events)
     return &events->counts;
 }
 
-void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event)
+static void pump(struct events *events)
+{
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
+        if (!watcher->blocked)
+            watcher_pump(watcher);
+}
+
+static struct event_place *add(struct events *events, cohort_v1_WatchExperimentResponse *event, bool early)
 {
     event->cursor = events->next_cursor++;
     event->unix_ms = clock_unix_ms();
     count(&events->counts, event);
-    struct stored *stored = store(events, event);
-    while (events->n_bytes > EVENTS_BYTES_MAX && events->first != events->last)
+    struct event_place *stored = store(events, event);
+    if (stored)
+        stored->early = early;
+    while (events->n_bytes > EVENTS_BYTES_MAX && events->first != events->last && !events->first->early)
         drop_first(events);
-    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next) {
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
         if (!watcher->at)
             watcher->at = stored;
-        if (!watcher->blocked)
-            watcher_pump(watcher);
-    }
+    pump(events);
+    return stored;
+}
+
+void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event)
+{
+    add(events, event, false);
+}
+
+struct event_place *events_add_early(struct events *events, cohort_v1_WatchExperimentResponse *event)
+{
+    return add(events, event, true);
+}
+
+void events_complete(struct events *events, struct event_place *place,
+                     const cohort_v1_WatchExperimentResponse *event)
+{
+    if (!place)
+        return;
+    pb_ostream_t stream = pb_ostream_from_buffer(place->bytes, place->n);
+    if (!pb_encode(&stream, cohort_v1_WatchExperimentResponse_fields, event) ||
+        stream.bytes_written != place->n)
+        log_error("an event changed its length; it is sent as it was");
+    place->early = false;
+    pump(events);
 }
 
 void events_end(struct events *events)
@@ -168,7 +201,7 @@ static enum status send_lost(struct watcher *watcher)
 
 void watcher_pump(struct watcher *watcher)
 {
-    while (watcher->at) {
+    while (watcher->at && !watcher->at->early) {
         if (watcher->at->cursor > watcher->cursor) {
             watcher->blocked = send_lost(watcher) != STATUS_OK;
             if (watcher->blocked)
@@ -182,7 +215,7 @@ void watcher_pump(struct watcher *watcher)
         watcher->cursor++;
         watcher->at = watcher->at->next;
     }
-    if (watcher->events->ended && !watcher->finished) {
+    if (!watcher->at && watcher->events->ended && !watcher->finished) {
         watcher->finished = true;
         rpc_call_finish(watcher->call, STATUS_OK, "");
     }

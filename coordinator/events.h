@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct events;
+struct event_place;
 struct watcher;
 
 enum { EVENTS_BYTES_MAX = 8 << 20 };
@@ -26,6 +27,12 @@ struct events *events_free(struct events *events);
 // Adds an event (its cursor and time are filled in) and sends it to the watchers. An event that finds no
 // memory is dropped and counts as lost. Not thread-safe: under the owner's lock, like everything here.
 void events_add(struct events *events, cohort_v1_WatchExperimentResponse *event);
+// Adds an event of which something is not known yet, at its place: watchers get it, and what comes after it,
+// once events_complete was called with the rest filled in, which may not make it longer or shorter. NULL when
+// there is no memory: it is lost.
+struct event_place *events_add_early(struct events *events, cohort_v1_WatchExperimentResponse *event);
+void events_complete(struct events *events, struct event_place *place,
+                     const cohort_v1_WatchExperimentResponse *event);
 const struct event_counts *events_counts(const struct events *events);
 // No more will come: watchers are ended once they have everything.
 void events_end(struct events *events);

@@ -226,11 +226,10 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
     fetch->job = job;
     snprintf(ret_header->experiment_id, sizeof ret_header->experiment_id, "%s", job->id);
     ret_header->round = version->round;
-    ret_header->sha256.size = SHA256_BYTES;
-    memcpy(ret_header->sha256.bytes, version->sha256, SHA256_BYTES);
+    memcpy(ret_header->model_id, version->id, sizeof ret_header->model_id);
     struct coded_parts coded = {0};
     if (request->coded)
-        coded = downlink_find(&job->downlink, version->round, request->held_round, request->held_sha256);
+        coded = downlink_find(&job->downlink, version->round, request->held_round, request->held_id);
     ret_header->bytes = coded.n ? coded.bytes : version->n_shared * sizeof(float);
     if (coded.n) {
         version_unref(version);

@@ -97,10 +97,10 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     assignment->summary_values = plan_summary_values(&job->plan);
     assignment->model_round = number - 1;
     if (job->current->round == number - 1) { // else its learner came back for one from before
-        memcpy(job->slots[slot].model_sha256, job->current->sha256, SHA256_BYTES);
+        memcpy(job->slots[slot].model_id, job->current->id, sizeof job->current->id);
         note_assigned(&job->slots[slot], member, number, attempt);
     }
-    sha256_hex(job->slots[slot].model_sha256, assignment->model_sha256);
+    memcpy(assignment->model_id, job->slots[slot].model_id, sizeof assignment->model_id);
     cohort_v1_Peer sources[JOB_SOURCES_MAX];
     if (job_between_peers(job))
         job_peers_sources(job, slot, sources, assignment);

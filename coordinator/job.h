@@ -40,7 +40,7 @@ struct job_slot {
     char name[64];         // the member that holds the slot; empty: free
     struct member *member; // NULL: not here now
     int64_t assigned_ns;
-    uint8_t model_sha256[SHA256_BYTES]; // of the model that its assignment starts from
+    char model_id[DIGEST_HEX_BYTES]; // of the model that its assignment starts from
     // The incarnation that was first assigned the round and attempt: a relay may have its summary from then.
     uint64_t assigned_to;
     uint32_t assigned_round, assigned_attempt;
@@ -66,8 +66,9 @@ struct test_data {
     struct workspace *workspace;
 };
 
-// Where a round's time is traced: of all, of the model on test data, of the summaries of slot 0 and on.
-enum { JOB_TRACK_ROUNDS, JOB_TRACK_EVALUATION, JOB_TRACK_SLOTS };
+// Where a round's time is traced: of all, of the hash of its model, of the model on test data, of the
+// summaries of slot 0 and on.
+enum { JOB_TRACK_ROUNDS, JOB_TRACK_HASHES, JOB_TRACK_EVALUATION, JOB_TRACK_SLOTS };
 
 enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 256 };
 
@@ -116,6 +117,14 @@ struct job {
     struct ingest *reducing;    // what it comes from, referenced
     bool in_place;              // `current` is being overwritten: nobody may take a reference
     bool committed_waits;       // a round was committed while the one before was still being evaluated
+
+    // A round's hash under way beside the next round (job_hash.c); one at a time.
+    struct pool_job hash_job;
+    struct version *hashing;                     // what it is of; NULL: none
+    struct event_place *early;                   // the round's event, which waits for it; NULL: none
+    cohort_v1_WatchExperimentResponse committed; // that event
+    uint32_t told_round;                         // the last one whose hash is known
+    uint8_t told_sha256[SHA256_BYTES];
 
     // The evaluation under way (job_evaluation.c); one at a time.
     uint32_t evaluating_round;  // 0: none
@@ -271,6 +280,19 @@ bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v
 
 void job_start_prepare(struct job *job);
 void job_start_commit(struct job *job);
+
+// ---- hashes of models (job_hash.c) ----------------------------------------------------------------------
+
+// A model's SHA-256 is for records and users; learners know it by its id. So where nothing is written down
+// that would need the hash first, a model of some size is hashed while the next round is under way already.
+// The round's event, and all after it, wait for the hash.
+bool job_hash_can_wait(const struct job *job, uint32_t number);
+// Begins to hash `current`, then completes `early`. Under the lock, with no hash under way.
+void job_hash_start(struct job *job);
+// Until no hash is under way. Without the lock.
+void job_hash_await(struct job *job);
+// The hash of the round's model is known.
+void job_hash_tell(struct job *job, const uint8_t sha256[SHA256_BYTES]);
 
 // ---- models on their way down (job_downlink.c); without the lock -----------------------------------------
 

@@ -54,7 +54,7 @@ enum status job_code_model(const struct job *job, const struct coded_setting *se
         coded->round = round;
         coded->differs = coder.n_reference > 0;
         if (coded->differs)
-            sha256_hex(before->sha256, coded->base);
+            memcpy(coded->base, before->id, sizeof coded->base);
         coder_decode(&coder, coded->bytes, 0, version->n_shared, version->values);
         status = check_finite(job, version, round, error);
     }

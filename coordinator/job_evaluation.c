@@ -136,7 +136,7 @@ static void ask(struct job *job, uint32_t slot)
     request->round = job->evaluating_round;
     request->model_round = job->evaluating->round;
     if (!job_between_peers(job)) // there each has it already
-        sha256_hex(job->evaluating->sha256, request->model_sha256);
+        memcpy(request->model_id, job->evaluating->id, sizeof request->model_id);
     request->on_test_data = learners_test(job) && (!job_peers_agree(job) || job->n_evaluating == 0);
     job->slots[slot].evaluation.asked = true;
     job->n_evaluating++;

@@ -270,8 +270,8 @@ static void conclude(struct job *job)
         job->bytes_up += participant->bytes;
         job->bytes_down += participant->bytes; // what one sends another one receives
     }
-    memcpy(job->current->sha256, peers->sha256, SHA256_BYTES);
     job->current->round = round_number(job->round);
+    job_hash_tell(job, peers->sha256);
     job_conclude_round(job, sqrt(squares / peers->n));
 }
 
@@ -418,7 +418,9 @@ void job_peers_sources(const struct job *job, uint32_t slot, cohort_v1_Peer ret[
                        cohort_v1_Assignment *assignment)
 {
     if (topology_of(job)->peers == PEERS_MIX)
-        *assignment->model_sha256 = '\0'; // each has its own
+        *assignment->model_id = '\0'; // each has its own
+    else if (*job->peers->digest)
+        memcpy(assignment->model_id, job->peers->digest, sizeof assignment->model_id);
     memcpy(assignment->model_digest, job->peers->digest, sizeof assignment->model_digest);
     assignment->sources = ret;
     for (uint32_t k = 1; k < job->n_slots && job->current->round; k++) {

@@ -86,7 +86,9 @@ enum status job_restore_values(const struct job *job, const struct layout *layou
     if (memcmp(ret->sha256, job->record.model, SHA256_BYTES) != 0)
         return differs(path, error);
     ret->round = job->record.round;
-    return read_state(job, ret, error);
+    TRY(read_state(job, ret, error));
+    version_identify(ret, job->coordinator->pool);
+    return STATUS_OK;
 }
 
 // ---- experiments ----------------------------------------------------------------------------------------

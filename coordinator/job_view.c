@@ -34,13 +34,16 @@ void job_describe(const struct job *job, cohort_v1_Experiment *ret)
     snprintf(ret->id, sizeof ret->id, "%s", job->id);
     snprintf(ret->name, sizeof ret->name, "%s", job->experiment.options.name);
     ret->state = job_state(job);
-    ret->round = job->current ? job->current->round : job->record.round;
+    ret->round = job->current ? job->told_round : job->record.round;
+    if (job->hashing && ret->state == cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED)
+        ret->state =
+            cohort_v1_ExperimentState_EXPERIMENT_STATE_RUNNING; // until its last model's hash is known
     ret->rounds = (uint32_t)job->experiment.options.collaboration.rounds;
     ret->learners = job->n_slots;
     ret->learners_ready = round_n_ready(job->round);
     ret->model_parameters = job->current ? job->current->n_model : 0;
     if (job->current)
-        sha256_hex(job->current->sha256, ret->model_sha256);
+        sha256_hex(job->told_sha256, ret->model_sha256);
     else if (job->recorded)
         sha256_hex(job->record.model, ret->model_sha256);
     ret->bytes_up = job->bytes_up;

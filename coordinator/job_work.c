@@ -126,8 +126,11 @@ static enum status first_values(const struct job *job, struct prepared *ret, str
 {
     const struct algorithm_setting setting = setting_of(job, ret->model);
     TRY(plan_layout(&ret->plan, ret->model, &ret->layout, error));
-    if (job_between_peers(job)) // the learners have the values
-        return version_new(&ret->first, &ret->layout, 0, 0, error);
+    if (job_between_peers(job)) { // the learners have the values
+        TRY(version_new(&ret->first, &ret->layout, 0, 0, error));
+        version_identify(ret->first, NULL);
+        return STATUS_OK;
+    }
     TRY(version_new(&ret->first, &ret->layout, plan_shared_values(&ret->plan),
                     job_kept_values(job, &ret->plan), error));
     if (ret->plan.shares == SHARES_MODEL)
@@ -138,6 +141,7 @@ static enum status first_values(const struct job *job, struct prepared *ret, str
         algorithm_of(job)->begin(&setting, &ret->plan, ret->first->values);
     TRY(job_code_model(job, &(struct coded_setting){&ret->plan, ret->model}, NULL, ret->first, 0, &ret->coded,
                        error));
+    version_identify(ret->first, job->coordinator->pool);
     return version_hash(ret->first, ret->first->sha256, error);
 }
 
@@ -189,6 +193,7 @@ static void install_prepared(struct job *job, const struct prepared *prepared)
     job->plan = prepared->plan;
     job->layout = prepared->layout;
     job->current = prepared->first;
+    job_hash_tell(job, prepared->first->sha256);
     job->ingest = prepared->ingest;
     job->test = prepared->test;
     job->test.part = (struct part){.dataset = &job->test.dataset, .n_samples = job->test.dataset.n_samples};
@@ -279,8 +284,8 @@ static enum status reduce_patiently(struct job *job, void *number, struct error 
     return again || status == STATUS_OK ? status : (error->status = STATUS_ABORTED);
 }
 
-static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha256[SHA256_BYTES],
-                             struct error *error)
+// `ret_sha256` may be NULL: the hash is made later.
+static enum status make_next(struct job *job, uint32_t number, uint8_t *ret_sha256, struct error *error)
 {
     int64_t begun_ns = trace_begin();
     TRY(choose_place(job, error));
@@ -289,9 +294,12 @@ static enum status make_next(struct job *job, uint32_t number, uint8_t ret_sha25
     if (!experiment_sends_models(&job->experiment.options))
         TRY(job_code_model(job, &(struct coded_setting){&job->plan, job->model}, job->current,
                            job->committing, number, &job->coded, error));
+    version_identify(job->committing, job->coordinator->pool);
+    if (!ret_sha256)
+        return STATUS_OK;
     begun_ns = trace_begin();
     TRY(version_hash(job->committing, ret_sha256, error));
-    trace_end("hash", begun_ns, JOB_TRACK_ROUNDS, number);
+    trace_end("hash", begun_ns, JOB_TRACK_HASHES, number);
     return STATUS_OK;
 }
 
@@ -326,16 +334,20 @@ void job_set_means(struct job *job, const struct round_means *means)
 
 static void event_committed(struct job *job)
 {
-    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
-    event.which_event = cohort_v1_WatchExperimentResponse_round_committed_tag;
-    cohort_v1_RoundCommitted *committed = &event.event.round_committed;
+    cohort_v1_WatchExperimentResponse *event = &job->committed;
+    *event = (cohort_v1_WatchExperimentResponse)cohort_v1_WatchExperimentResponse_init_zero;
+    event->which_event = cohort_v1_WatchExperimentResponse_round_committed_tag;
+    cohort_v1_RoundCommitted *committed = &event->event.round_committed;
     committed->round = job->current->round;
     sha256_hex(job->current->sha256, committed->model_sha256);
     committed->seconds = (double)(clock_monotonic_ns() - job->round_started_ns) * 1e-9;
     committed->summaries = job->n_committed_summaries;
     committed->metrics_count = job->n_metrics;
     memcpy(committed->metrics, job->metrics, job->n_metrics * sizeof job->metrics[0]);
-    events_add(job->events, &event);
+    if (job->hashing)
+        job->early = events_add_early(job->events, event);
+    else
+        events_add(job->events, event);
 }
 
 void job_announce_round(struct job *job)
@@ -356,22 +368,27 @@ void job_conclude_round(struct job *job, double parameter_distance)
     job_announce_round(job);
 }
 
-static void take_next(struct job *job, const uint8_t sha256[SHA256_BYTES])
+// `sha256` NULL: not known yet.
+static void take_next(struct job *job, const uint8_t *sha256)
 {
     if (!job->in_place) {
         version_unref(job->current);
         job->current = job->committing;
     }
     job->current->round = round_number(job->round);
-    memcpy(job->current->sha256, sha256, SHA256_BYTES);
+    if (sha256) {
+        job_hash_tell(job, sha256);
+    } else {
+        job->current->hashed = false;
+        job_hash_start(job);
+    }
     downlink_add(&job->downlink, job->coded, job->current->n_shared * sizeof(float));
     job->coded = NULL;
 }
 
 // The experiment is over, or the next model could not be stored or made. One that was made in place is what
 // there is now; half of one is nothing.
-static void abandon_next(struct job *job, bool made, const uint8_t sha256[SHA256_BYTES],
-                         const struct error *error)
+static void abandon_next(struct job *job, bool made, const uint8_t *sha256, const struct error *error)
 {
     if (!job->in_place)
         version_unref(job->committing);
@@ -386,7 +403,7 @@ static void abandon_next(struct job *job, bool made, const uint8_t sha256[SHA256
 }
 
 // Under the lock.
-static void end_commit(struct job *job, bool made, bool stored, const uint8_t sha256[SHA256_BYTES],
+static void end_commit(struct job *job, bool made, bool stored, const uint8_t *sha256,
                        const struct error *error)
 {
     stored = stored && !job_is_over(job);
@@ -409,10 +426,12 @@ static void run_commit(struct pool_job *pool_job)
     struct error error = ERROR_INIT;
     uint8_t sha256[SHA256_BYTES];
     uint32_t number = round_number(job->round); // stands while it is committing
-    bool made = make_next(job, number, sha256, &error) == STATUS_OK;
+    job_hash_await(job);
+    uint8_t *wanted = job_hash_can_wait(job, number) ? NULL : sha256;
+    bool made = make_next(job, number, wanted, &error) == STATUS_OK;
     bool stored = made && job_journal_commit(job, number, sha256, &error) == STATUS_OK;
     pthread_mutex_lock(&job->coordinator->lock);
-    end_commit(job, made, stored, sha256, &error);
+    end_commit(job, made, stored, wanted, &error);
     pthread_mutex_unlock(&job->coordinator->lock);
 }
 

@@ -116,6 +116,7 @@ static enum status open_trace(const struct service *service, struct error *error
     TRY(trace_open(service->options.common.trace,
                    service->relay_of || service->options.relay_of ? "relay" : "coordinator", error));
     trace_name_track(JOB_TRACK_ROUNDS, "rounds");
+    trace_name_track(JOB_TRACK_HASHES, "hashes");
     trace_name_track(JOB_TRACK_EVALUATION, "evaluation");
     return STATUS_OK;
 }

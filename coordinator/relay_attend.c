@@ -48,7 +48,7 @@ static void begin_round(struct relay_job *job, const cohort_v1_Assignment *assig
     job->attempt = assignment->attempt;
     job->weight_unit = assignment->weight_unit;
     job->n_values = assignment->summary_values;
-    snprintf(job->model_sha256, sizeof job->model_sha256, "%s", assignment->model_sha256);
+    snprintf(job->model_id, sizeof job->model_id, "%s", assignment->model_id);
     job->due_ms = INT64_MAX;
 }
 
@@ -68,8 +68,8 @@ static void assigned(struct relayed *learner, const cohort_v1_Assignment *assign
     if (!job || strcmp(job->id, assignment->experiment_id) != 0)
         return;
     if (job->round != assignment->round || job->attempt != assignment->attempt ||
-        strcmp(job->model_sha256, assignment->model_sha256) != 0 ||
-        job->weight_unit != assignment->weight_unit || job->n_values != assignment->summary_values)
+        strcmp(job->model_id, assignment->model_id) != 0 || job->weight_unit != assignment->weight_unit ||
+        job->n_values != assignment->summary_values)
         begin_round(job, assignment);
     job->assigned_ms = clock_monotonic_ms();
     job->model_round = assignment->model_round;

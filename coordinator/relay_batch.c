@@ -50,7 +50,7 @@ enum status batch_open(struct relay_job *job, struct batch **ret, struct error *
     batch->round = job->round;
     batch->attempt = job->attempt;
     batch->n_values = job->n_values;
-    snprintf(batch->model_sha256, sizeof batch->model_sha256, "%s", job->model_sha256);
+    snprintf(batch->model_id, sizeof batch->model_id, "%s", job->model_id);
     batch->changed_ms = clock_monotonic_ms();
     *ret = job->open = batch;
     return STATUS_OK;
@@ -114,7 +114,7 @@ bool batch_is_current(const struct batch *batch)
 {
     const struct relay_job *job = batch->job;
     return batch->round == job->round && batch->attempt == job->attempt &&
-           strcmp(batch->model_sha256, job->model_sha256) == 0;
+           strcmp(batch->model_id, job->model_id) == 0;
 }
 
 struct batch *batch_of(const struct relay_job *job, const char *learner)

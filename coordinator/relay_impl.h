@@ -48,7 +48,7 @@ struct relay_job {
     bool adds_up; // summaries can be summed here
     // The newest assignment.
     uint32_t round, attempt, model_round;
-    char model_sha256[65];
+    char model_id[DIGEST_HEX_BYTES];
     uint64_t weight_unit;
     size_t n_values;              // of a summary
     int64_t assigned_ms;          // when the last learner was given it
@@ -63,7 +63,8 @@ struct relay_job {
 struct batch {
     struct relay_job *job;
     uint32_t round, attempt;
-    char model_sha256[65]; // that the round starts from: a coordinator that starts over repeats the others
+    char model_id[DIGEST_HEX_BYTES]; // that the round starts from: a coordinator that starts over repeats the
+                                     // others
     size_t n_values;
     struct ingest *ingest;
     struct partial members;               // whose summaries are whole in it

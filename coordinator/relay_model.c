@@ -2,7 +2,6 @@
 // bytes are passed on as they are; learners that start from different models are sent different ones.
 #include "base/clock.h"
 #include "base/memory.h"
-#include "base/sha256.h"
 #include "coordinator/relay_impl.h"
 #include <pb_decode.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@ struct relay_model {
     uint32_t round;
     bool coded; // as asked for, with
     uint32_t held_round;
-    char held_sha256[SHA256_HEX_BYTES];
+    char held_id[DIGEST_HEX_BYTES];
     bool has_header, failed; // failed: not to be gone on with
     cohort_v1_ModelHeader header;
     uint8_t *bytes;         // [header.bytes], once there is a header
@@ -152,8 +151,7 @@ static enum status take_header(struct relay_model *model, const cohort_v1_ModelH
     if (model->has_header) { // of a fetch that goes on
         if (header->bytes != model->header.bytes || header->coded != model->header.coded ||
             header->differences != model->header.differences ||
-            header->sha256.size != model->header.sha256.size ||
-            memcmp(header->sha256.bytes, model->header.sha256.bytes, header->sha256.size) != 0)
+            strcmp(header->model_id, model->header.model_id) != 0)
             return error_set(error, STATUS_ABORTED, "the coordinator has another model now; fetch it anew");
         return STATUS_OK;
     }
@@ -238,7 +236,7 @@ static enum status fetch(struct relay_model *model, const char *learner, struct 
     request.offset = model->received;
     request.coded = model->coded;
     request.held_round = model->held_round;
-    memcpy(request.held_sha256, model->held_sha256, sizeof request.held_sha256);
+    memcpy(request.held_id, model->held_id, sizeof request.held_id);
     TRY(relay_call(model->job->relay, &model->call, "/cohort.v1.Exchange/FetchModel", &up_events, model,
                    error));
     model_ref(model);
@@ -256,22 +254,19 @@ static enum status fetch(struct relay_model *model, const char *learner, struct 
 // A coordinator that started over may have another model of the same round: the assignment tells.
 static bool is_stale(const struct relay_model *model)
 {
-    char sha256[SHA256_HEX_BYTES] = "";
     const struct relay_job *job = model->job;
     if (model->failed)
         return true;
     if (!model->has_header || model->round != job->model_round)
         return false;
-    if (model->header.sha256.size == SHA256_BYTES)
-        sha256_hex(model->header.sha256.bytes, sha256);
-    return strcmp(sha256, job->model_sha256) != 0;
+    return strcmp(model->header.model_id, job->model_id) != 0;
 }
 
 static bool is_for(const struct relay_model *model, const cohort_v1_FetchModelRequest *request)
 {
     return model->round == request->model_round && model->coded == request->coded &&
-           strcmp(model->held_sha256, request->held_sha256) == 0 &&
-           (!*model->held_sha256 || model->held_round == request->held_round);
+           strcmp(model->held_id, request->held_id) == 0 &&
+           (!*model->held_id || model->held_round == request->held_round);
 }
 
 // Those of an older round, or that cannot be gone on with, are given up.
@@ -297,7 +292,7 @@ static enum status find_model(struct relay_job *job, cohort_v1_FetchModelRequest
     for (struct relay_model *it = job->models; it; it = it->next)
         n++;
     if (n >= VARIANTS_MAX)
-        *request->held_sha256 = '\0';
+        *request->held_id = '\0';
     struct relay_model *model = job->models;
     while (model && !is_for(model, request))
         model = model->next;
@@ -310,7 +305,7 @@ static enum status find_model(struct relay_job *job, cohort_v1_FetchModelRequest
         model->round = request->model_round;
         model->coded = request->coded;
         model->held_round = request->held_round;
-        memcpy(model->held_sha256, request->held_sha256, sizeof model->held_sha256);
+        memcpy(model->held_id, request->held_id, sizeof model->held_id);
         model->next = job->models;
         job->models = model;
     }

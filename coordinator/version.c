@@ -58,6 +58,36 @@ bool version_unshared(const struct version *version)
     return atomic_load_explicit(&counted(version)->references, memory_order_acquire) == 1;
 }
 
+// ---- its names ------------------------------------------------------------------------------------------
+
+enum { ID_RANGE_VALUES = 1 << 20, ID_RANGES_MAX = 1 << 12 };
+
+struct identifying {
+    const struct version *version;
+    size_t step;
+    uint64_t digests[ID_RANGES_MAX];
+};
+
+static void identify_range(void *user, size_t first, size_t n)
+{
+    struct identifying *it = user;
+    it->digests[first / it->step] = digest_of(it->version->values + first, n * sizeof(float));
+}
+
+void version_identify(struct version *version, struct pool *pool)
+{
+    struct identifying it = {.version = version, .step = ID_RANGE_VALUES};
+    size_t n = version->n_shared;
+    while ((n + it.step - 1) / it.step > ID_RANGES_MAX)
+        it.step *= 2;
+    if (pool && n > it.step)
+        pool_for(pool, n, it.step, identify_range, &it);
+    else
+        for (size_t first = 0; first < n; first += it.step)
+            identify_range(&it, first, n - first < it.step ? n - first : it.step);
+    digest_hex(digest_of(it.digests, (n + it.step - 1) / it.step * sizeof it.digests[0]), version->id);
+}
+
 enum status version_hash(const struct version *version, uint8_t ret[SHA256_BYTES], struct error *error)
 {
     struct sha256 *hash = sha256_new();

@@ -145,12 +145,11 @@ void learner_begin_evaluation(struct learner *learner)
         learner->n_retries = 0;
         answer(learner, &learner->evaluation, &nothing, "the model cannot be fetched");
         learner_go_on(learner);
-    } else if (*learner->evaluation.model_sha256 &&
-               !learner_holds(learner, learner->evaluation.model_round, learner->evaluation.model_sha256)) {
+    } else if (*learner->evaluation.model_id &&
+               !learner_holds(learner, learner->evaluation.model_round, learner->evaluation.model_id)) {
         learner->activity = ACTIVITY_FETCHING_TO_EVALUATE;
         learner->fetch_started_ns = clock_monotonic_ns();
-        study_fetch(learner->study, learner->evaluation.model_round, learner->evaluation.model_sha256,
-                    learner);
+        study_fetch(learner->study, learner->evaluation.model_round, learner->evaluation.model_id, learner);
     } else {
         learner->activity = ACTIVITY_EVALUATING;
         learner->evaluating = learner->evaluation;

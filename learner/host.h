@@ -70,20 +70,20 @@ struct learner {
     bool assigned, dismissed;    // dismissed: the experiment is over; forgotten once idle
     atomic_ulong generation; // counts assignments and withdrawals: work begun under an older one is dropped
     // Of the study's plan. In place, the first three are one.
-    float *shared;        // [plan_shared_values] as fetched
-    float *parameters;    // [n_parameters] of its model
-    float *summary;       // [plan_summary_values] of round `kept_round`
-    float *own;           // [plan.n_own]
-    float *reference;     // [n_values] the round's model, where a step in place needs it; or NULL
-    uint32_t held_round;  // of the model that `shared` holds as it was fetched, with
-    char held_sha256[65]; // its hash; empty: none
-    bool own_begun;       // `own` holds something
-    uint8_t *encoded;     // [n_encoded] the summary as its codec sends it; NULL: as it is
+    float *shared;                  // [plan_shared_values] as fetched
+    float *parameters;              // [n_parameters] of its model
+    float *summary;                 // [plan_summary_values] of round `kept_round`
+    float *own;                     // [plan.n_own]
+    float *reference;               // [n_values] the round's model, where a step in place needs it; or NULL
+    uint32_t held_round;            // of the model that `shared` holds as it was fetched, with
+    char held_id[DIGEST_HEX_BYTES]; // its id; empty: none
+    bool own_begun;                 // `own` holds something
+    uint8_t *encoded;               // [n_encoded] the summary as its codec sends it; NULL: as it is
     size_t n_encoded;
     float *residual;                  // [plan_summary_values] what the codec has lost of all summaries
     uint32_t round;                   // that `parameters` belong to; 0: none
     uint32_t kept_round;              // 0: no summary is kept
-    char model_sha256[65];            // of the model that `parameters` were trained from
+    char model_id[DIGEST_HEX_BYTES];  // of the model that `parameters` were trained from
     unsigned long working_generation; // of the assignment that is fetched and trained for
     struct {
         uint64_t weight;
@@ -197,7 +197,7 @@ bool learner_allocate_vectors(struct learner *learner);
 void learner_pause(struct learner *learner, int64_t ms);
 
 // Whether `shared` holds that model as it was fetched.
-bool learner_holds(const struct learner *learner, uint32_t round, const char *sha256);
+bool learner_holds(const struct learner *learner, uint32_t round, const char *id);
 // A step's inputs; the buffers to be written are left out. Any thread that owns the learner's activity.
 struct learner_step learner_step_of(const struct learner *learner, uint32_t round);
 void learner_begin_own(struct learner *learner, const struct learner_step *step); // once

@@ -67,10 +67,10 @@ static void catch_up_message(struct rpc_call *call, struct rpc_message *message,
 // In a ring: the very model that the round starts from.
 static bool is_announced(const struct learner *learner, struct catch_up *it)
 {
-    char digest[17];
+    char digest[DIGEST_HEX_BYTES];
     if (!*learner->assignment.model_digest)
         return true;
-    peer_round_digest(learner->peer.kept, learner->study->plan.n_values, digest);
+    digest_hex(digest_of(learner->peer.kept, learner->study->plan.n_values * sizeof(float)), digest);
     if (strcmp(digest, learner->assignment.model_digest) == 0)
         return true;
     error_set(&it->error, STATUS_DATA_LOSS, "the peer has another model than the round's");

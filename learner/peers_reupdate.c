@@ -54,25 +54,3 @@ void peer_round_reupdate(struct learner *learner)
     else
         memcpy(it->next, it->result, plan->n_values * sizeof(float));
 }
-
-// Eight sums of products by odd numbers (a multiplicative hash, word by word), then mixed into one.
-void peer_round_digest(const float *values, size_t n, char ret[17])
-{
-    enum { LANES = 8 };
-    uint64_t lanes[LANES] = {1, 2, 3, 4, 5, 6, 7, 8}, digest = n;
-    size_t i = 0;
-    for (; i + 2 * LANES <= n; i += 2 * LANES) {
-        uint64_t words[LANES];
-        memcpy(words, values + i, sizeof words);
-        for (size_t k = 0; k < LANES; k++)
-            lanes[k] = (lanes[k] ^ words[k]) * UINT64_C(0x9e3779b97f4a7c15);
-    }
-    for (size_t k = 0; i < n; i++, k = (k + 1) % LANES) {
-        uint32_t word;
-        memcpy(&word, values + i, sizeof word);
-        lanes[k] = (lanes[k] ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-    }
-    for (size_t k = 0; k < LANES; k++)
-        digest = (digest ^ (lanes[k] ^ lanes[k] >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
-    snprintf(ret, 17, "%016llx", (unsigned long long)(digest ^ digest >> 32));
-}

@@ -313,7 +313,7 @@ static enum status conclude(struct learner *learner, bool wants_hash, struct out
 {
     const struct peer_round *it = &learner->peer;
     peer_round_reupdate(learner);
-    peer_round_digest(it->next, learner->study->plan.n_values, ret->digest);
+    digest_hex(digest_of(it->next, learner->study->plan.n_values * sizeof(float)), ret->digest);
     ret->distance = peers_distance(it->peers);
     ret->bytes = peers_bytes(it->peers);
     return wants_hash ? hash(learner, ret->sha256, error) : STATUS_OK;

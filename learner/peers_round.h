@@ -58,8 +58,6 @@ void peer_round_release(struct learner *learner); // idle
 
 // `next` follows from `kept` and `result`. In the pool, without the lock.
 void peer_round_reupdate(struct learner *learner);
-// 16 hexadecimal digits of `values`: finds damage, not malice.
-void peer_round_digest(const float *values, size_t n, char ret[17]);
 
 // ---- whole models between learners (peers_model.c) ------------------------------------------------------
 

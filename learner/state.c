@@ -97,8 +97,8 @@ static void format_header(const struct learner *learner, const struct vectors *v
     identify(learner, identity);
     memset(ret, 0, HEADER_BYTES);
     snprintf(ret, HEADER_BYTES,
-             "cohort-learner-state 1 %s %" PRIu32 " %s %zu %zu %zu %d %" PRIu64 " %a %a %a %a\n", identity,
-             learner->round, learner->model_sha256, vectors->bytes[0], vectors->bytes[1], vectors->bytes[2],
+             "cohort-learner-state 2 %s %" PRIu32 " %s %zu %zu %zu %d %" PRIu64 " %a %a %a %a\n", identity,
+             learner->round, learner->model_id, vectors->bytes[0], vectors->bytes[1], vectors->bytes[2],
              learner->encoded != NULL, learner->result.weight, learner->result.train_loss,
              learner->result.train_accuracy, learner->result.train_seconds,
              learner->result.parameter_distance);
@@ -135,7 +135,7 @@ void learner_keep_state(const struct learner *learner, bool (*is_void)(void *use
 // ---- taking up again ------------------------------------------------------------------------------------
 
 struct header {
-    char identity[SHA256_HEX_BYTES], model_sha256[SHA256_HEX_BYTES];
+    char identity[SHA256_HEX_BYTES], model_id[DIGEST_HEX_BYTES];
     uint32_t round;
     size_t bytes[3];
     int encoded;
@@ -150,10 +150,10 @@ static bool read_header(const struct bytes *file, struct header *ret)
         return false;
     memcpy(text, file->data, HEADER_BYTES);
     int n = sscanf(text,
-                   "cohort-learner-state 1 %64s %" SCNu32 " %64s %zu %zu %zu %d %" SCNu64 " %la %la %la %la",
-                   ret->identity, &ret->round, ret->model_sha256, &ret->bytes[0], &ret->bytes[1],
-                   &ret->bytes[2], &ret->encoded, &ret->weight, &ret->train_loss, &ret->train_accuracy,
-                   &ret->train_seconds, &ret->parameter_distance);
+                   "cohort-learner-state 2 %64s %" SCNu32 " %16s %zu %zu %zu %d %" SCNu64 " %la %la %la %la",
+                   ret->identity, &ret->round, ret->model_id, &ret->bytes[0], &ret->bytes[1], &ret->bytes[2],
+                   &ret->encoded, &ret->weight, &ret->train_loss, &ret->train_accuracy, &ret->train_seconds,
+                   &ret->parameter_distance);
     return n == 12;
 }
 
@@ -198,7 +198,7 @@ static void take_up(struct learner *learner, const struct header *header, const 
     learner->own_begun = true;
     learner->has_sha256 = learner->offered = false;
     learner->kept_round = header->round;
-    memcpy(learner->model_sha256, header->model_sha256, sizeof learner->model_sha256);
+    memcpy(learner->model_id, header->model_id, sizeof learner->model_id);
     learner->result.weight = header->weight;
     learner->result.train_loss = header->train_loss;
     learner->result.train_accuracy = header->train_accuracy;

@@ -183,7 +183,7 @@ void learner_free_vectors(struct learner *learner)
     memory_free(learner->shared);
     memory_free(learner->own);
     memory_free(learner->reference);
-    *learner->held_sha256 = '\0';
+    *learner->held_id = '\0';
     learner->reference = learner->shared = learner->parameters = learner->summary = learner->own = NULL;
     learner->own_begun = false;
     learner_free_coding(learner);
@@ -199,7 +199,7 @@ void learner_lend_vectors(struct learner *learner)
     study_give_vector(learner->study, learner->shared);
     learner->shared = learner->parameters = learner->summary = NULL;
     learner->round = learner->kept_round = 0;
-    *learner->held_sha256 = '\0';
+    *learner->held_id = '\0';
 }
 
 bool learner_allocate_vectors(struct learner *learner)
@@ -243,9 +243,9 @@ static bool take_model(struct learner *learner)
     return true;
 }
 
-bool learner_holds(const struct learner *learner, uint32_t round, const char *sha256)
+bool learner_holds(const struct learner *learner, uint32_t round, const char *id)
 {
-    return *learner->held_sha256 && learner->held_round == round && strcmp(learner->held_sha256, sha256) == 0;
+    return *learner->held_id && learner->held_round == round && strcmp(learner->held_id, id) == 0;
 }
 
 // `shared` holds the model that the assignment starts from.
@@ -254,23 +254,23 @@ void learner_train(struct learner *learner)
     learner->round = learner->assignment.round;
     learner->kept_round = learner->begun_round = 0;
     learner->has_sha256 = learner->offered = false;
-    memcpy(learner->model_sha256, learner->assignment.model_sha256, sizeof learner->model_sha256);
+    memcpy(learner->model_id, learner->assignment.model_id, sizeof learner->model_id);
     if (learner_is_in_place(learner))
-        *learner->held_sha256 = '\0'; // it is trained over
+        *learner->held_id = '\0'; // it is trained over
     learner->working_generation = atomic_load(&learner->generation);
     learner->activity = ACTIVITY_TRAINING;
     learner->job.run = run_train;
     pool_post(learner->host->pool, &learner->job);
 }
 
-static bool keep_model(struct learner *learner, uint32_t round, const char *sha256)
+static bool keep_model(struct learner *learner, uint32_t round, const char *id)
 {
     learner->n_retries = learner->n_gone = 0;
     learner->activity = ACTIVITY_NONE;
     if (!take_model(learner))
         return false;
     learner->held_round = round;
-    snprintf(learner->held_sha256, sizeof learner->held_sha256, "%s", sha256);
+    snprintf(learner->held_id, sizeof learner->held_id, "%s", id);
     learner->kept_round = learner_is_in_place(learner) ? 0 : learner->kept_round; // overwritten
     return true;
 }
@@ -281,9 +281,9 @@ static void fetched_to_evaluate(struct learner *learner)
     if (!learner->evaluation_wanted) { // nobody waits for it any more
         learner->activity = ACTIVITY_NONE;
         learner_go_on(learner);
-    } else if (!study_has(learner->study, wanted->model_round, wanted->model_sha256)) {
-        study_fetch(learner->study, wanted->model_round, wanted->model_sha256, learner);
-    } else if (keep_model(learner, wanted->model_round, wanted->model_sha256)) {
+    } else if (!study_has(learner->study, wanted->model_round, wanted->model_id)) {
+        study_fetch(learner->study, wanted->model_round, wanted->model_id, learner);
+    } else if (keep_model(learner, wanted->model_round, wanted->model_id)) {
         learner->result.fetch_seconds = (double)(clock_monotonic_ns() - learner->fetch_started_ns) * 1e-9;
         learner_begin_evaluation(learner);
     } else {
@@ -300,11 +300,11 @@ void learner_fetched(struct learner *learner)
     }
     if (learner->activity != ACTIVITY_FETCHING)
         return;
-    if (!study_has(learner->study, wanted->model_round, wanted->model_sha256)) {
-        study_fetch(learner->study, wanted->model_round, wanted->model_sha256, learner);
+    if (!study_has(learner->study, wanted->model_round, wanted->model_id)) {
+        study_fetch(learner->study, wanted->model_round, wanted->model_id, learner);
         return; // it was another round's
     }
-    if (!keep_model(learner, wanted->model_round, wanted->model_sha256)) {
+    if (!keep_model(learner, wanted->model_round, wanted->model_id)) {
         learner_decline(
             learner,
             "out of memory for the model's parameters; give the process more, or host fewer learners");
@@ -329,7 +329,7 @@ void learner_pause(struct learner *learner, int64_t ms)
 static bool has_summary(const struct learner *learner)
 {
     return learner->kept_round == learner->assignment.round &&
-           strcmp(learner->model_sha256, learner->assignment.model_sha256) == 0;
+           strcmp(learner->model_id, learner->assignment.model_id) == 0;
 }
 
 static void begin_round(struct learner *learner)
@@ -341,12 +341,12 @@ static void begin_round(struct learner *learner)
         learner->activity = ACTIVITY_FETCHING;
         learner->fetch_started_ns = clock_monotonic_ns();
         peer_round_begin(learner);
-    } else if (learner_holds(learner, assignment->model_round, assignment->model_sha256)) {
+    } else if (learner_holds(learner, assignment->model_round, assignment->model_id)) {
         learner_train(learner);
     } else {
         learner->activity = ACTIVITY_FETCHING;
         learner->fetch_started_ns = clock_monotonic_ns();
-        study_fetch(learner->study, assignment->model_round, assignment->model_sha256, learner);
+        study_fetch(learner->study, assignment->model_round, assignment->model_id, learner);
     }
 }
 
@@ -410,14 +410,14 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
         learner_withdraw(learner);
     else if (learner->activity == ACTIVITY_SUBMITTING &&
              (learner->assignment.attempt != assignment->attempt ||
-              strcmp(learner->assignment.model_sha256, assignment->model_sha256) != 0))
+              strcmp(learner->assignment.model_id, assignment->model_id) != 0))
         learner_cancel_submission(learner); // of an attempt that is void, or another start: it is sent again
     learner->assignment = *assignment;
     learner->n_assignments++;
     learner->assignment.model = NULL;
     if (assignment->model && learner->activity == ACTIVITY_NONE)
         study_give(learner->study, &(struct given_model){.round = assignment->model_round,
-                                                         .sha256 = assignment->model_sha256,
+                                                         .id = assignment->model_id,
                                                          .coded = assignment->model_coded,
                                                          .differences = assignment->model_differences,
                                                          .base = assignment->model_base,

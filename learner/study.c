@@ -208,7 +208,7 @@ static enum status begin(struct fetch *fetch, const cohort_v1_ModelHeader *heade
                          "the coordinator sends the model of round %u otherwise than before",
                          study->fetching);
     }
-    bool held = *study->held_sha256 && study->held_round + (uint64_t)header->differences == study->fetching;
+    bool held = *study->held_id && study->held_round + (uint64_t)header->differences == study->fetching;
     if (header->differences && (!header->coded || !held))
         return error_set(&fetch->error, STATUS_FAILED_PRECONDITION,
                          "the coordinator sent differences from a model that this learner does not have");
@@ -227,10 +227,7 @@ static enum status check_header(struct fetch *fetch, const cohort_v1_ModelHeader
             "the coordinator's model has %llu bytes, this learner's %llu; check that its data has the "
             "experiment's shape",
             (unsigned long long)header->bytes, (unsigned long long)study->incoming.bytes);
-    char sha256[SHA256_HEX_BYTES] = "";
-    if (header->sha256.size == SHA256_BYTES)
-        sha256_hex(header->sha256.bytes, sha256);
-    if (strcmp(sha256, study->sha256) != 0)
+    if (strcmp(header->model_id, study->model_id) != 0)
         return error_set(&fetch->error, STATUS_FAILED_PRECONDITION,
                          "the coordinator's model of round %u is another one than it announced",
                          study->fetching);
@@ -314,9 +311,9 @@ static enum status fetch_send(struct fetch *fetch, struct error *error)
     request.model_round = study->fetching;
     request.offset = study->received;
     request.coded = !experiment_sends_models(&study->experiment.options);
-    if (*study->held_sha256 && experiment_sends_differences(&study->experiment.options)) {
+    if (*study->held_id && experiment_sends_differences(&study->experiment.options)) {
         request.held_round = study->held_round;
-        snprintf(request.held_sha256, sizeof request.held_sha256, "%s", study->held_sha256);
+        snprintf(request.held_id, sizeof request.held_id, "%s", study->held_id);
     }
     TRY(rpc_call_start(&fetch->call, study->host->channel, "/cohort.v1.Exchange/FetchModel", 0, true,
                        &fetch_events, fetch, error));
@@ -348,32 +345,32 @@ void study_forget(struct study *study)
 {
     study->received = 0;
     study->complete = false;
-    *study->held_sha256 = '\0';
+    *study->held_id = '\0';
 }
 
 // The values stay what they are until the first byte comes.
-static void begin_another(struct study *study, uint32_t round, const char *sha256)
+static void begin_another(struct study *study, uint32_t round, const char *id)
 {
     if (study->complete) {
         study->held_round = study->round;
-        snprintf(study->held_sha256, sizeof study->held_sha256, "%s", study->sha256);
+        snprintf(study->held_id, sizeof study->held_id, "%s", study->model_id);
     } else if (study->received) {
         study_forget(study); // half of another model
     }
     study->received = 0;
     study->complete = false;
     study->fetching = round;
-    snprintf(study->sha256, sizeof study->sha256, "%s", sha256);
+    snprintf(study->model_id, sizeof study->model_id, "%s", id);
 }
 
-bool study_has(const struct study *study, uint32_t round, const char *sha256)
+bool study_has(const struct study *study, uint32_t round, const char *id)
 {
-    return study->complete && study->round == round && strcmp(study->sha256, sha256) == 0;
+    return study->complete && study->round == round && strcmp(study->model_id, id) == 0;
 }
 
-void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner)
+void study_fetch(struct study *study, uint32_t round, const char *id, struct learner *learner)
 {
-    if (study_has(study, round, sha256)) {
+    if (study_has(study, round, id)) {
         learner_fetched(learner);
         return;
     }
@@ -381,8 +378,8 @@ void study_fetch(struct study *study, uint32_t round, const char *sha256, struct
     study->waiting = learner;
     if (study->fetch)
         return; // when that one ends, whoever needs another round asks again
-    if (study->fetching != round || study->complete || strcmp(study->sha256, sha256) != 0)
-        begin_another(study, round, sha256);
+    if (study->fetching != round || study->complete || strcmp(study->model_id, id) != 0)
+        begin_another(study, round, id);
     fetch_start(study);
 }
 
@@ -396,14 +393,14 @@ static bool has_base(const struct study *study, const struct given_model *given)
 void study_give(struct study *study, const struct given_model *given)
 {
     struct error error = ERROR_INIT;
-    if (!study->variants || study->fetch || study_has(study, given->round, given->sha256) ||
+    if (!study->variants || study->fetch || study_has(study, given->round, given->id) ||
         (given->differences && !has_base(study, given)))
         return;
     if (!study->values)
         study->values = memory_floats(plan_shared_values(&study->plan));
     if (!study->values)
         return; // the fetch tells of it
-    begin_another(study, given->round, given->sha256);
+    begin_another(study, given->round, given->id);
     if (incoming_begin(study, given->round, given->coded, given->differences, &error) != STATUS_OK ||
         given->n != study->incoming.bytes)
         return;

@@ -2,6 +2,7 @@
 // all, trainers one a thread. Under the host's lock unless said otherwise.
 #pragma once
 
+#include "base/digest.h"
 #include "base/sha256.h"
 #include "experiment/experiment.h"
 #include "learner/incoming.h"
@@ -39,17 +40,17 @@ struct study {
     uint8_t probe_sha256[SHA256_BYTES]; // of its features
 
     // The newest fetched model, with what the algorithm sends along.
-    uint32_t round;  // of `values`, when complete
-    char sha256[65]; // as told with the assignment
+    uint32_t round;                  // of `values`, when complete
+    char model_id[DIGEST_HEX_BYTES]; // as told with the assignment
     bool complete;
-    float *values;            // [plan_shared_values], or NULL
-    uint64_t received;        // bytes of an unfinished fetch
-    uint32_t fetching;        // the round of the unfinished fetch
-    uint32_t held_round;      // of the model that `values` held when that began, with
-    char held_sha256[65];     // its hash; empty: none
-    struct incoming incoming; // how it comes
-    struct fetch *fetch;      // under way
-    struct spare *spare;      // vectors that no learner uses now
+    float *values;                  // [plan_shared_values], or NULL
+    uint64_t received;              // bytes of an unfinished fetch
+    uint32_t fetching;              // the round of the unfinished fetch
+    uint32_t held_round;            // of the model that `values` held when that began, with
+    char held_id[DIGEST_HEX_BYTES]; // its id; empty: none
+    struct incoming incoming;       // how it comes
+    struct fetch *fetch;            // under way
+    struct spare *spare;            // vectors that no learner uses now
     struct learner *waiting;
 
     struct dataset test; // the experiment's, where learners evaluate on it
@@ -70,15 +71,15 @@ enum status study_bind(struct study *study, const struct shape *sample, size_t n
 // Takes the probe samples, unless there are some. Before study_bind.
 void study_set_probe(struct study *study, struct dataset *probe_take);
 
-// Makes round `round`'s model, of that hash, available and then calls learner_fetched(learner): at once if it
+// Makes round `round`'s model, of that id, available and then calls learner_fetched(learner): at once if it
 // is here already.
-void study_fetch(struct study *study, uint32_t round, const char *sha256, struct learner *learner);
+void study_fetch(struct study *study, uint32_t round, const char *id, struct learner *learner);
 // A model as it came with an assignment.
 struct given_model {
     uint32_t round;
-    const char *sha256;
+    const char *id;
     bool coded;           // see ModelHeader
-    uint32_t differences; // from the model of the hash `base`
+    uint32_t differences; // from the model of the id `base`
     const char *base;
     const uint8_t *bytes; // [n]
     size_t n;
@@ -87,7 +88,7 @@ struct given_model {
 void study_give(struct study *study, const struct given_model *given);
 // The values are no model any more.
 void study_forget(struct study *study);
-bool study_has(const struct study *study, uint32_t round, const char *sha256);
+bool study_has(const struct study *study, uint32_t round, const char *id);
 // A vector of as many values as are shared, of any content; NULL when out of memory. Given back, it serves
 // the study's other learners until the study goes.
 float *study_take_vector(struct study *study);

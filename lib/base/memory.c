@@ -10,8 +10,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-// Vectors from this size on lie in huge pages, where copying them in and out of the kernel takes less time.
-enum { HUGE_PAGE_BYTES = 2 << 20, HUGE_BYTES_MIN = 16 << 20 };
+// Vectors from this size on lie in huge pages, where copying them in and out of the kernel takes less time;
+// and so does, from the first one on, what the heap holds of streams that carry them.
+enum { HUGE_PAGE_BYTES = 2 << 20, HUGE_BYTES_MIN = 16 << 20, HEAP_PAD_BYTES = 64 << 20 };
+
+static char *heap_begin; // the heap's end when it was tuned, in main; NULL: it was not
 
 // A test's fault; the one mutable global outside main, never set by programs.
 static atomic_ulong fail_after;
@@ -65,6 +68,15 @@ char *memory_format(const char *format, ...)
     return n < 0 ? NULL : text;
 }
 
+// Huge pages where the system has them; what is not touched yet still takes no memory.
+static void advise_huge(void *begin, void *end)
+{
+    const uintptr_t mask = HUGE_PAGE_BYTES - 1;
+    uintptr_t first = ((uintptr_t)begin + mask) & ~mask, last = (uintptr_t)end & ~mask;
+    if (first < last)
+        madvise((void *)first, last - first, MADV_HUGEPAGE);
+}
+
 float *memory_floats(size_t n)
 {
     if (n > SIZE_MAX / sizeof(float) - 64 || fault())
@@ -75,7 +87,9 @@ float *memory_floats(size_t n)
     if (posix_memalign(&block, huge ? HUGE_PAGE_BYTES : 64, bytes ? bytes : 64))
         return NULL;
     if (huge)
-        madvise(block, bytes & ~(size_t)(HUGE_PAGE_BYTES - 1), MADV_HUGEPAGE); // where the system has them
+        advise_huge(block, (char *)block + bytes);
+    if (huge && heap_begin)
+        advise_huge(heap_begin, sbrk(0)); // it may have grown
     return memset(block, 0, bytes);
 }
 
@@ -94,7 +108,8 @@ void memory_tune_for_streams(void)
 {
     mallopt(M_ARENA_MAX, 1); // each arena keeps what its threads once had under way: memory by the thread
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    mallopt(M_TOP_PAD, 64 << 20);
+    mallopt(M_TOP_PAD, HEAP_PAD_BYTES);
+    heap_begin = sbrk(0);
     mallopt(M_MMAP_THRESHOLD,
             32 << 20); // the most that is possible; setting any of these stops it from growing
 }

@@ -149,7 +149,7 @@ def it_takes_no_nonsense_from_learners(world):
     users, experiment_id, learners = begin(world, 3, collaboration={"learners": 3, "rounds": 1})
     commit(learners)
     asked = [learner.hear("evaluate") for learner in learners]
-    assert all(it.round == 1 and it.model_round == 1 and len(it.model_sha256) == 64 for it in asked)
+    assert all(it.round == 1 and it.model_round == 1 and len(it.model_id) == 16 for it in asked)
     learners[0].say(evaluated=told(experiment_id, 7, local_accuracy=0.1))  # of no round
     learners[0].say(evaluated=told("another", 1, local_accuracy=0.1))
     learners[0].say(evaluated=told(experiment_id, 1, local_accuracy=0.5, local_loss=2))

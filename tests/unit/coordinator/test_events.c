@@ -14,6 +14,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // guards events and wh
 static struct rpc_runtime *runtime;
 static struct rpc_server *server;
 static struct rpc_channel *channel;
+static char last_hash[65];
 static uint64_t first_cursor, last_cursor, first_kept, n_told;
 static bool client_closed, in_order = true, slow;
 static enum status client_status;
@@ -73,6 +74,8 @@ static void client_message(struct rpc_call *call, struct rpc_message *message, v
         if (n_told++ == 0)
             first_cursor = event.cursor;
         last_cursor = event.cursor;
+        if (event.which_event == cohort_v1_WatchExperimentResponse_round_committed_tag)
+            strcpy(last_hash, event.event.round_committed.model_sha256);
     }
     bool wait = slow;
     pthread_mutex_unlock(&lock);
@@ -181,6 +184,32 @@ Test(events, a_watcher_is_ended_once_it_has_everything)
     }
     cr_assert_eq(client_status, STATUS_OK);
     cr_assert_eq(n_told, 3);
+    stop(call);
+}
+
+Test(events, what_comes_after_an_early_one_waits_until_it_is_complete)
+{
+    start();
+    struct rpc_call *call = watch(1);
+    add(1);
+    wait_for_cursor(1);
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_round_committed_tag;
+    strcpy(event.event.round_committed.model_sha256, "0000");
+    pthread_mutex_lock(&lock);
+    struct event_place *place = events_add_early(events, &event);
+    pthread_mutex_unlock(&lock);
+    add(2);
+    usleep(50000);
+    pthread_mutex_lock(&lock);
+    cr_expect_eq(last_cursor, 1, "nothing is told meanwhile");
+    strcpy(event.event.round_committed.model_sha256, "beef");
+    events_complete(events, place, &event);
+    events_end(events);
+    pthread_mutex_unlock(&lock);
+    wait_for_cursor(4);
+    cr_expect_str_eq(last_hash, "beef");
+    cr_expect(in_order);
     stop(call);
 }
 

@@ -52,3 +52,30 @@ Test(version, hashes_the_file_that_header_and_values_make)
     cr_assert_neq(memcmp(found, expected, sizeof found), 0);
     version_unref(version);
 }
+
+Test(version, has_the_same_id_for_the_same_values_however_many_threads_made_it)
+{
+    enum { N = 3 << 20 };
+    struct tensor large = {.name = "weights", .shape = {.rank = 1, .extents = {N}}};
+    const struct layout many = {.n_parameters = N, .tensors = &large, .n_tensors = 1};
+    struct version *version = NULL;
+    struct pool *pool = NULL;
+    char alone[DIGEST_HEX_BYTES];
+    struct error error = ERROR_INIT;
+    cr_assert_eq(version_new(&version, &many, N - 5, N, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(pool_new(&pool, 3, "work", &error), STATUS_OK, "%s", error.message);
+    for (size_t i = 0; i < N; i++)
+        version->values[i] = (float)i;
+    version_identify(version, NULL);
+    memcpy(alone, version->id, sizeof alone);
+    version_identify(version, pool);
+    cr_expect_str_eq(version->id, alone);
+    version->values[N - 1] = -1; // stays with the coordinator
+    version_identify(version, pool);
+    cr_expect_str_eq(version->id, alone);
+    version->values[N - 6] = -1;
+    version_identify(version, pool);
+    cr_expect_str_neq(version->id, alone);
+    pool_free(pool);
+    version_unref(version);
+}
