@@ -204,6 +204,7 @@ static struct round *make_round(struct job *job)
         .fraction = collaboration->participation.fraction,
         .over_selection = collaboration->participation.over_selection,
         .deadline_ms = job->rules.period_ms ? job->rules.period_ms : collaboration->participation.deadline_ms,
+        .copies = job_between_peers(job) ? PEER_COPIES : 0,
         .evaluation_decides = collaboration->has_stop || options->evaluation.holdout > 0,
         .continuous = job->rules.continuous,
         .target = job->rules.target,
@@ -345,8 +346,7 @@ static const char *why_failed(const struct job *job)
 {
     return round_n_submitted(job->round) < round_minimum(job->round)
                ? "fewer learners than the minimum could deliver a summary; see the rejected summaries, or "
-                 "lower "
-                 "collaboration.participation.minimum"
+                 "lower collaboration.participation.minimum"
                : "the round could not be committed";
 }
 

@@ -362,7 +362,11 @@ void job_conclude_round(struct job *job, double parameter_distance);
 
 // ---- rounds between peers (job_peers.c) -----------------------------------------------------------------
 
-enum { JOB_SOURCES_MAX = 3 };
+enum {
+    JOB_SOURCES_MAX = 3,
+    PEER_COPIES =
+        2, // learners that end a round with its model, as long as so many are there: one may then die
+};
 
 bool job_between_peers(const struct job *job);
 bool job_peers_agree(const struct job *job);                     // everyone ends a round with the same model

@@ -2,9 +2,11 @@
 // have who their neighbours are, and commits once all of them have exchanged: it never holds a parameter.
 //
 // An exchange that fails is tried again, from the parameters that are trained already, by those who are still
-// there. A peer that another one cannot go on with is suspected; suspected twice it is left out, and so is
-// one that suspects others three times.
+// there; by others too, once they have trained, where fewer than the minimum or PEER_COPIES are left. A peer
+// that another one cannot go on with is suspected; suspected twice it is left out, and so is one that
+// suspects others three times.
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/job.h"
 #include "topology/topology.h"
@@ -27,7 +29,7 @@ struct participant {
 
 struct job_peers {
     bool under_way;
-    uint32_t attempt;
+    uint32_t round, attempt;
     struct participant *slots; // [n_slots]
     // In the exchange under way, by place: slots that take part, ascending.
     uint32_t *members; // [n_slots]
@@ -157,16 +159,9 @@ static enum status send_all(struct job *job, uint64_t total, const struct graph 
     return STATUS_OK;
 }
 
-static enum status begin_attempt(struct job *job, struct error *error)
+static enum status begin_attempt(struct job *job, uint64_t total, struct error *error)
 {
     struct job_peers *peers = job->peers;
-    uint64_t total = gather(job);
-    if (peers->n < round_minimum(job->round))
-        return error_set(
-            error, STATUS_ABORTED,
-            "of the learners that trained, %u are left to exchange, fewer than the minimum of %u; "
-            "see the learners' messages, or lower collaboration.participation.minimum",
-            peers->n, round_minimum(job->round));
     if (peers->attempt == ATTEMPTS_MAX)
         return error_set(error, STATUS_ABORTED,
                          "the learners could not exchange with each other in %d attempts", ATTEMPTS_MAX);
@@ -181,12 +176,32 @@ static enum status begin_attempt(struct job *job, struct error *error)
     return status;
 }
 
+static bool collect_again(struct job *job)
+{
+    job->peers->under_way = false; // before the round asks for it anew
+    log_info("too few who trained are left to exchange: the round is collected again",
+             LOG_S("experiment", job->id), LOG_I("round", round_number(job->round)),
+             LOG_I("left", job->peers->n));
+    return round_collect_again(job->round, clock_monotonic_ms());
+}
+
 static void attempt(struct job *job)
 {
+    struct job_peers *peers = job->peers;
     struct error error = ERROR_INIT;
-    if (begin_attempt(job, &error) == STATUS_OK)
+    uint64_t total = gather(job);
+    bool too_few = peers->n < round_needed(job->round, peers->n);
+    if (too_few && collect_again(job))
         return;
-    job->peers->under_way = false;
+    enum status status =
+        too_few ? error_set(&error, STATUS_ABORTED,
+                            "of the learners that trained, %u are left to exchange, again and again; see the "
+                            "learners' messages, or lower collaboration.participation.minimum",
+                            peers->n)
+                : begin_attempt(job, total, &error);
+    if (status == STATUS_OK)
+        return;
+    peers->under_way = false;
     snprintf(job->message, sizeof job->message, "round %u could not be committed: %.400s",
              round_number(job->round), error.message);
     round_committed(job->round, false, clock_monotonic_ms());
@@ -196,7 +211,9 @@ void job_peers_start(struct job *job)
 {
     struct job_peers *peers = job->peers;
     peers->under_way = true;
-    peers->attempt = 0;
+    if (peers->round != round_number(job->round)) // else those before are void, and told by their number
+        peers->attempt = 0;
+    peers->round = round_number(job->round);
     for (uint32_t slot = 0; slot < job->n_slots; slot++) {
         const struct member *member = job->slots[slot].member;
         peers->slots[slot] = (struct participant){

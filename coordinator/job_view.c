@@ -149,7 +149,9 @@ static void explain_collecting(const struct job *job, char *ret, size_t bytes)
         snprintf(all, sizeof all, "%u summaries are in (%u are)", wanted, round_n_submitted(job->round));
     if (options->deadline_ms)
         snprintf(ret, bytes, "round %u commits when %s, or after its %s with at least %u of them", number,
-                 all, job->rules.period_ms ? "period" : "deadline", round_minimum(job->round));
+                 all, job->rules.period_ms ? "period" : "deadline",
+                 options->continuous ? round_minimum(job->round)
+                                     : round_needed(job->round, round_n_submitted(job->round)));
     else
         snprintf(ret, bytes, "round %u commits when %s; there is no deadline", number, all);
 }

@@ -129,14 +129,19 @@ uint32_t round_gather_members(struct round *round)
     return n;
 }
 
+static void start_clock(struct round *round, int64_t now_ms)
+{
+    round_set_deadline(round, round->options.deadline_ms ? now_ms + round->options.deadline_ms : INT64_MAX);
+}
+
 void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, int64_t now_ms)
 {
     round->number++;
     round->attempt = 1;
     round->n_selected = n_selected;
-    round->n_submitted = round->n_failed = 0;
+    round->n_submitted = round->n_failed = round->n_again = 0;
     round->weight_unit = weight_unit;
-    round_set_deadline(round, round->options.deadline_ms ? now_ms + round->options.deadline_ms : INT64_MAX);
+    start_clock(round, now_ms);
     round_enter(round, ROUND_COLLECTING);
     round->operations.begin(round->user, round->number, n_selected, weight_unit);
 }
@@ -317,9 +322,10 @@ void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, in
 
 void round_learner_lost(struct round *round, uint32_t slot, int64_t now_ms)
 {
-    (void)now_ms;
     if (round->slots[slot].state == SLOT_READY)
         round_set_state(round, slot, SLOT_LOST);
+    if (!round->options.continuous)
+        consider(round, now_ms); // past the deadline it may have been waited for, for the sake of copies
 }
 
 void round_learner_left(struct round *round, uint32_t slot, int64_t now_ms)
@@ -469,6 +475,18 @@ void round_committed(struct round *round, bool stored, int64_t now_ms)
         round_enter(round, ROUND_EVALUATING);
     else
         go_on(round, now_ms);
+}
+
+bool round_collect_again(struct round *round, int64_t now_ms)
+{
+    if (round->phase != ROUND_COMMITTING || round->n_again == ROUND_AGAIN_MAX)
+        return false;
+    round->n_again++;
+    start_clock(round, now_ms);
+    round_enter(round, ROUND_COLLECTING);
+    collect_again(round, now_ms);
+    consider(round, now_ms);
+    return true;
 }
 
 void round_evaluated(struct round *round, uint32_t number, bool stop, int64_t now_ms)

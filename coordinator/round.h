@@ -40,7 +40,7 @@ enum round_phase {
     ROUND_DONE,
 };
 
-enum { ROUND_SPOILT_MAX = 3 };
+enum { ROUND_SPOILT_MAX = 3, ROUND_AGAIN_MAX = 10 };
 
 enum round_outcome { ROUND_COMPLETED, ROUND_STOPPED_EARLY, ROUND_FAILED, ROUND_CANCELLED };
 
@@ -53,6 +53,10 @@ struct round_options {
     double fraction;       // of the members, wanted a round; continuous: training at the same time
     double over_selection; // times as many are selected as are wanted; the round commits with the first ones
     int64_t deadline_ms;   // of a round; 0: none. Past it, the round commits as soon as it has the minimum.
+    // Learners that are to have a committed model, where they are the only ones who keep it: a round waits
+    // for so many summaries, past its deadline too, as long as so many learners are there. 0: the owner keeps
+    // it.
+    uint32_t copies;
     bool evaluation_decides; // wait for a round's evaluation before the next one, which it may stop
 
     bool continuous;        // what follows is for that
@@ -183,6 +187,10 @@ void round_upload_broken(struct round *round, uint32_t slot, bool spoilt, int64_
 // Its values are unfit: the learner is not asked again in this round. `spoilt` as above.
 void round_rejected(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
 void round_committed(struct round *round, bool stored, int64_t now_ms);
+// Instead: too many of those who submitted are lost meanwhile. The round is collected again, from who is
+// there; a summary that its learner still has need not be made anew. False, and nothing is done, when that
+// was so ROUND_AGAIN_MAX times in this round.
+bool round_collect_again(struct round *round, int64_t now_ms);
 void round_evaluated(struct round *round, uint32_t number, bool stop, int64_t now_ms);
 void round_tick(struct round *round, int64_t now_ms);
 void round_pause(struct round *round, int64_t now_ms); // after the round under way
@@ -207,6 +215,9 @@ uint32_t round_n_selected(const struct round *round);
 uint32_t round_n_wanted(const struct round *round); // summaries that make it commit; 0: all awaited ones
 uint32_t round_n_submitted(const struct round *round);
 uint32_t round_minimum(const struct round *round);
+// In step: how many summaries a commit takes when `n_summaries` are there: the minimum, or more for the sake
+// of `copies`, as far as there are learners who may still deliver.
+uint32_t round_needed(const struct round *round, uint32_t n_summaries);
 const struct round_options *round_options(const struct round *round);
 // The slot's learner has an assignment of that round whose summary has not come yet.
 bool round_awaits(const struct round *round, uint32_t slot, uint32_t number);

@@ -22,6 +22,7 @@ struct round {
     uint32_t n_selected;            // continuous: places
     uint32_t n_wanted;              // in step: summaries to commit with, of those selected
     uint32_t n_submitted, n_failed; // failed: in step only
+    uint32_t n_again;               // times that this round was collected again instead of committed
 };
 
 // ---- moving on (round.c) --------------------------------------------------------------------------------
@@ -42,7 +43,7 @@ uint32_t round_share(const struct round *round, uint32_t n_members);
 // Opens the round after the last committed one.
 void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, int64_t now_ms);
 void round_start_commit(struct round *round);
-// The deadline has passed with the minimum in hand.
+// The deadline has passed with as many summaries as are needed in hand.
 bool round_overdue(const struct round *round, int64_t now_ms);
 
 // ---- continuous schedules (round_continuous.c) ----------------------------------------------------------

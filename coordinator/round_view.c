@@ -72,6 +72,28 @@ uint32_t round_minimum(const struct round *round)
     return round->options.minimum ? round->options.minimum : 1;
 }
 
+// Selected, and may still deliver.
+static uint32_t n_to_come(const struct round *round)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < round->n_selected; i++) {
+        const struct slot *slot = &round->slots[round->members[i]];
+        n += slot->task == TASK_ASSIGNED && slot->state == SLOT_READY;
+        n += slot->task == TASK_UPLOADING && !slot->doomed;
+    }
+    return n;
+}
+
+uint32_t round_needed(const struct round *round, uint32_t n_summaries)
+{
+    uint32_t minimum = round_minimum(round), copies = round->options.copies;
+    if (copies <= minimum || n_summaries >= copies)
+        return minimum;
+    uint32_t possible = n_summaries + n_to_come(round);
+    uint32_t least = copies < possible ? copies : possible;
+    return least > minimum ? least : minimum;
+}
+
 const struct round_options *round_options(const struct round *round)
 {
     return &round->options;
@@ -97,10 +119,12 @@ uint64_t round_mean_weight(const struct round *round, uint32_t n)
 uint32_t round_share(const struct round *round, uint32_t n_members)
 {
     uint32_t wanted = (uint32_t)ceil(round->options.fraction * n_members - 1e-9);
-    return wanted < round_minimum(round) ? round_minimum(round) : wanted;
+    uint32_t copies = round->options.copies < n_members ? round->options.copies : n_members;
+    uint32_t least = copies > round_minimum(round) ? copies : round_minimum(round);
+    return wanted < least ? least : wanted;
 }
 
 bool round_overdue(const struct round *round, int64_t now_ms)
 {
-    return now_ms >= round->deadline_ms && round->n_submitted >= round_minimum(round);
+    return now_ms >= round->deadline_ms && round->n_submitted >= round_needed(round, round->n_submitted);
 }

@@ -180,7 +180,8 @@ static void check_collecting(struct world *world)
           "a round with enough in hand commits");
     check(world, possible >= round_minimum(world->round), "a round that cannot reach its minimum ends");
     check(world,
-          uploading || submitted < round_minimum(world->round) || now(world) <= round_deadline(world->round),
+          uploading || submitted < round_needed(world->round, submitted) ||
+              now(world) <= round_deadline(world->round),
           "past the deadline, a round with its minimum commits");
     check_selection(world);
 }
@@ -198,6 +199,7 @@ static void choose(struct world *world, struct round_options *options)
     options->over_selection = chance(world, 0.6) ? 1 : 1 + 2 * random_double(&world->random);
     options->deadline_ms = chance(world, 0.3) ? 0 : between(world, 20, 400);
     options->evaluation_decides = chance(world, 0.4);
+    options->copies = chance(world, 0.7) ? 0 : (uint32_t)between(world, 1, 3);
 }
 
 const struct world_schedule in_step = {

@@ -289,13 +289,21 @@ static void mischief(struct world *world)
     later(world, between(world, 1, (uint32_t)(600 - 550 * world->trouble)), (struct event){.kind = MISCHIEF});
 }
 
+// What learners keep themselves may be lost with them before it is committed.
+static void committed(struct world *world, bool good)
+{
+    world->committing = false;
+    if (world->options.copies && trouble(world, 0.3) && round_collect_again(world->round, now(world)))
+        return;
+    world->last_committed += good && !world->done;
+    round_committed(world->round, good, now(world));
+}
+
 static void handle(struct world *world, const struct event *event)
 {
     switch (event->kind) {
     case COMMITTED:
-        world->committing = false;
-        world->last_committed += event->good && !world->done;
-        round_committed(world->round, event->good, now(world));
+        committed(world, event->good);
         break;
     case EVALUATED:
         round_evaluated(world->round, event->number, !event->good, now(world));
@@ -333,8 +341,7 @@ static void check_slot(struct world *world, uint32_t i)
     check(world, slot->task != TASK_UPLOADING || learner->upload.under_way, "who counts as uploading is");
     check(world,
           slot->task != TASK_ASSIGNED || !learner->connected ||
-              (learner->sent_number == slot->number &&
-               learner->sent_attempt == round_attempt(world->round)),
+              (learner->sent_number == slot->number && learner->sent_attempt == round_attempt(world->round)),
           "who is awaited and connected has an assignment of the present attempt");
     check(world, slot->task != TASK_ASSIGNED || learner->attends, "who has left is not awaited");
 }

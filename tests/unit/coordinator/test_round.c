@@ -129,6 +129,91 @@ Test(round, past_its_deadline_waits_for_uploads_under_way_and_takes_no_new_ones)
     round_free(log.round);
 }
 
+// ---- models that stay with the learners
+
+static const struct round_options two_copies =
+    {.seed = 1, .rounds = 2, .n_learners = 3, .fraction = 1, .deadline_ms = 100, .copies = 2};
+
+Test(round, past_its_deadline_waits_for_a_second_copy_while_someone_may_bring_it)
+{
+    struct log log;
+    start(&log, &two_copies);
+    submit(&log, 0, 10);
+    round_tick(log.round, 100);
+    cr_phase(log, ROUND_COLLECTING);
+    round_learner_lost(log.round, 1, 200);
+    cr_phase(log, ROUND_COLLECTING);
+    cr_assert(offer(&log, 2, 201) == OFFER_TAKE);
+    submit(&log, 2, 300);
+    cr_phase(log, ROUND_COMMITTING);
+    round_free(log.round);
+}
+
+Test(round, commits_with_one_copy_when_nobody_else_is_there)
+{
+    struct log log;
+    start(&log, &two_copies);
+    submit(&log, 0, 10);
+    round_learner_lost(log.round, 1, 50);
+    round_tick(log.round, 100);
+    cr_phase(log, ROUND_COLLECTING);
+    round_declined(log.round, 2, 150);
+    cr_phase(log, ROUND_COMMITTING);
+    round_free(log.round);
+}
+
+Test(round, wants_two_copies_of_whatever_fraction)
+{
+    struct round_options options = two_copies;
+    options.fraction = 0.1;
+    struct log log;
+    start(&log, &options);
+    cr_asked(log, "baa");
+    round_free(log.round);
+}
+
+Test(round, is_collected_again_when_those_who_submitted_are_lost_before_the_commit)
+{
+    struct log log;
+    start(&log, &two_copies);
+    submit(&log, 0, 10);
+    submit(&log, 1, 20);
+    round_tick(log.round, 100);
+    cr_phase(log, ROUND_COMMITTING);
+    cr_asked(log, "baaawc");
+    round_learner_lost(log.round, 0, 110);
+    cr_assert(eq(u32, round_needed(log.round, 1), 2));
+    cr_assert(round_collect_again(log.round, 120));
+    cr_phase(log, ROUND_COLLECTING);
+    cr_asked(log, "baa"); // whoever is there
+    cr_assert(eq(u32, round_attempt(log.round), 2));
+    cr_assert(eq(i64, log.wake_ms, 220));
+    submit(&log, 1, 130);
+    submit(&log, 2, 230);
+    cr_phase(log, ROUND_COMMITTING);
+    round_committed(log.round, true, 240);
+    cr_assert(eq(u32, round_number(log.round), 2));
+    round_free(log.round);
+}
+
+Test(round, is_collected_again_so_many_times_and_no_more)
+{
+    struct log log;
+    start(&log, &two_copies);
+    for (int i = 0; i <= ROUND_AGAIN_MAX; i++) {
+        for (uint32_t slot = 0; slot < 3; slot++)
+            submit(&log, slot, i);
+        cr_phase(log, ROUND_COMMITTING);
+        cr_assert(round_collect_again(log.round, i) == (i < ROUND_AGAIN_MAX));
+    }
+    cr_phase(log, ROUND_COMMITTING);
+    round_committed(log.round, false, 99);
+    cr_assert(round_outcome(log.round) == ROUND_FAILED);
+    round_free(log.round);
+}
+
+// ---- the end
+
 Test(round, fails_when_the_minimum_cannot_be_reached_any_more)
 {
     struct round_options options = three;
