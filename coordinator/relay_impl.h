@@ -89,7 +89,8 @@ struct relay_submission {
     struct relay *relay;
     struct rpc_call *call;
     struct lease lease;
-    bool begun, answered;
+    bool begun;
+    atomic_bool answered; // or over; by its own queue's thread, or under the lock by any
     uint32_t round;
     struct partial members; // whose summaries it brings
     bool is_sum;

@@ -14,9 +14,8 @@ void relay_answer(struct relay_submission *submission, bool accepted, cohort_v1_
                   const char *message)
 {
     cohort_v1_SubmitSummaryResponse response = cohort_v1_SubmitSummaryResponse_init_zero;
-    if (submission->answered)
+    if (atomic_exchange(&submission->answered, true))
         return;
-    submission->answered = true;
     response.accepted = accepted;
     response.reason = reason;
     snprintf(response.message, sizeof response.message, "%.500s", message);
@@ -31,10 +30,8 @@ static void ask_again(struct relay_submission *submission, const char *message)
 
 void relay_fail(struct relay_submission *submission, enum status status, const char *message)
 {
-    if (submission->answered)
-        return;
-    submission->answered = true;
-    rpc_call_finish(submission->call, status, message);
+    if (!atomic_exchange(&submission->answered, true))
+        rpc_call_finish(submission->call, status, message);
 }
 
 // ---- what to do with a summary --------------------------------------------------------------------------
