@@ -1,9 +1,9 @@
 #!/bin/bash
 # sanitized.sh COHORT SOURCE_ROOT: experiments end to end under whichever sanitizer the build has: to their
-# end, with delays, and told to stop midway. Nothing may be reported, and every program must end in order.
-# Without a sanitizer the same runs are made.
+# end, with delays, between peers, and told to stop midway. Nothing may be reported, and every program must end in
+# order. Without a sanitizer the same runs are made; tests/valgrind/wrap.sh makes them under memcheck.
 set -euo pipefail
-cohort=$1 root=$2
+cohort=(${UNDER:-} "$1") root=$2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -25,6 +25,9 @@ no_reports()
     if compgen -G "$work/report*" >/dev/null; then
         head -n 60 "$work"/report*
         fail "$1: the sanitizer found something"
+    fi
+    if grep -h '^==[0-9]*==' "run-$1"*/logs/*.log "said-$1"; then
+        fail "$1: memcheck found something"
     fi
 }
 
@@ -56,13 +59,14 @@ collaboration:
   rounds: 5
   learners: 8
 YAML
-"$cohort" data make --out data --train 240 --test 60 >/dev/null
+"${cohort[@]}" data make --out data --train 240 --test 60 >/dev/null
 
 run()
 {
     local name=$1
     shift
-    "$cohort" run experiment.yaml --processes 2 --out "run-$name" --quiet "$@" || fail "$name: exit code $?"
+    "${cohort[@]}" run experiment.yaml --processes 2 --out "run-$name" --quiet "$@" 2>"said-$name" ||
+        fail "$name: exit code $?: $(cat "said-$name")"
     no_reports "$name"
     all_stopped "$name"
 }
@@ -70,10 +74,12 @@ run()
 run fedavg
 run gradient_descent --set collaboration.algorithm=gradient_descent
 run delays --set simulation.delay=60ms --set collaboration.rounds=3
+run ring --set collaboration.topology=ring
+run gossip --set collaboration.topology=gossip --set collaboration.rounds=3
 
 for signal in TERM INT; do
-    "$cohort" run experiment.yaml --processes 2 --out "run-$signal" --quiet --set collaboration.rounds=100000 \
-        >/dev/null 2>&1 &
+    "${cohort[@]}" run experiment.yaml --processes 2 --out "run-$signal" --quiet --set collaboration.rounds=100000 \
+        >/dev/null 2>"said-$signal" &
     child=$!
     until grep -qs '"kind":"round"\|"round":' "run-$signal.unfinished/metrics.jsonl"; do
         kill -0 $child 2>/dev/null || fail "$signal: it ended before it was told to"
