@@ -328,6 +328,7 @@ class World:
 
     def cohort(self, *arguments):
         """Runs `cohort ARGUMENT...` to its end: (exit code, standard output, standard error)."""
+        expect_progress()
         process = self.start(*arguments)
         out, err = process.communicate(timeout=TIMEOUT)
         assert "Sanitizer" not in err and "runtime error:" not in err, err
@@ -476,10 +477,15 @@ def hangs(*_):
     raise TimeoutError("the test hangs")
 
 
+def expect_progress():
+    """The test hangs when this is not called again, or it has ended, within so long."""
+    signal.alarm(2 * TIMEOUT)
+
+
 def run_test(test):
     with tempfile.TemporaryDirectory(prefix="cohort-e2e-") as folder:
         world = World(folder)
-        signal.alarm(2 * TIMEOUT)
+        expect_progress()
         try:
             test(world)
             world.stop_services()
