@@ -1,12 +1,14 @@
 #include "nn/linear.h"
 #include "nn/blas.h"
+#include "nn/columns.h"
 #include "nn/patches.h"
 #include <stdbool.h>
 #include <string.h>
 
 enum {
-    BATCH_MAX = 128,  // a larger one pays for packing
-    EXTENT_MAX = 8192 // inputs and units together, so that working space stays at 4 MiB
+    BATCH_MAX = 128,          // a larger one pays for packing
+    EXTENT_MAX = COLUMNS_MAX, // inputs and units together, so that working space stays at 4 MiB
+    UNITS_AT_ONCE = 32        // whose gradients are made without the zero inputs' and then spread out
 };
 
 static size_t larger(size_t a, size_t b)
@@ -33,7 +35,41 @@ static bool fits(const struct linear *linear)
 
 size_t linear_shared_floats(size_t inputs, size_t units)
 {
-    return sizes_fit(inputs, units) ? 2 * n_offsets(inputs, units) + (inputs + units) * BATCH_MAX : 0;
+    size_t dense = 2 * n_offsets(inputs, units) + (inputs + units) * BATCH_MAX;
+    return sizes_fit(inputs, units) ? dense + inputs + UNITS_AT_ONCE * patches_width(inputs) + COLUMNS_SLACK
+                                    : 0;
+}
+
+// Worth leaving out what is zero: it takes a look at the batch and copies of what is left.
+static bool is_sparse(size_t n_active, size_t inputs)
+{
+    return 8 * n_active <= 7 * inputs && patches_width(n_active) <= inputs;
+}
+
+static bool has_value(size_t n, const float *values)
+{
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, values + i, sizeof bits);
+        any |= bits << 1; // either zero
+    }
+    return any != 0;
+}
+
+// Moves the rows of x_columns [inputs, width] that are not all zero to its front; their numbers go to
+// `offsets`.
+static size_t gather_rows(size_t inputs, size_t width, float *x_columns, int32_t *offsets)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < inputs; i++) {
+        if (!has_value(width, x_columns + i * width))
+            continue;
+        if (n < i)
+            memcpy(x_columns + n * width, x_columns + i * width, width * sizeof x_columns[0]);
+        offsets[n++] = (int32_t)i;
+    }
+    return n;
 }
 
 // P with P[r, c] = matrix[r + c * row] (columns lie along the matrix's rows), its offsets in working space.
@@ -59,12 +95,29 @@ void linear_forward(const struct linear *linear, const float *x, const float *w,
     const size_t width = patches_width(batch);
     float *x_columns = linear->shared + 2 * n_offsets(inputs, units);
     float *y_columns = x_columns + inputs * BATCH_MAX;
-    const struct patches weights = transposed(linear, w, inputs, units, inputs);
+    struct patches weights = transposed(linear, w, inputs, units, inputs);
     if (width > batch)
         memset(x_columns, 0, inputs * width * sizeof x_columns[0]);
     patches_transpose(batch, inputs, x, inputs, x_columns, width);
+    weights.n_rows = gather_rows(inputs, width, x_columns, (int32_t *)linear->shared);
     patches_multiply(&weights, width, x_columns, width, false, y_columns, width);
     patches_transpose(units, batch, y_columns, width, ret_y, units);
+}
+
+// As linear_weight_gradient, of the inputs `active` alone; the others' are zero.
+static void sparse_gradient(const struct linear *linear, struct patches gradients, const float *x,
+                            const int32_t *active, size_t n_active, float *room, float *ret_dw)
+{
+    const size_t inputs = linear->inputs, units = linear->units;
+    const size_t width = patches_width(n_active > 0 ? n_active : 1);
+    float *gathered = linear->shared + 2 * n_offsets(inputs, units);
+    columns_gather(linear->batch, inputs, x, active, n_active, width, gathered);
+    for (size_t from = 0; from < units; from += UNITS_AT_ONCE) {
+        gradients.n_columns = units - from < UNITS_AT_ONCE ? units - from : UNITS_AT_ONCE;
+        patches_multiply(&gradients, width, gathered, width, false, room, width);
+        columns_spread(gradients.n_columns, inputs, room, width, active, n_active, ret_dw + from * inputs);
+        gradients.columns += UNITS_AT_ONCE;
+    }
 }
 
 void linear_weight_gradient(const struct linear *linear, const float *x, const float *dy, float *ret_dw)
@@ -77,7 +130,14 @@ void linear_weight_gradient(const struct linear *linear, const float *x, const f
     // dY[b, u] = dy[b units + u]: the rows' and columns' offsets change places.
     const struct patches by_unit = transposed(linear, dy, units, batch, units);
     const struct patches gradients = {dy, by_unit.columns, by_unit.rows, batch, units};
-    patches_multiply(&gradients, inputs, x, inputs, false, ret_dw, inputs);
+    int32_t *active =
+        (int32_t *)(linear->shared + 2 * n_offsets(inputs, units) + (inputs + units) * BATCH_MAX);
+    float *room = (float *)(active + inputs);
+    size_t n_active = columns_find(batch, inputs, x, (uint32_t *)room, active);
+    if (is_sparse(n_active, inputs))
+        sparse_gradient(linear, gradients, x, active, n_active, room, ret_dw);
+    else
+        patches_multiply(&gradients, inputs, x, inputs, false, ret_dw, inputs);
 }
 
 void linear_input_gradient(const struct linear *linear, const float *w, const float *dy, float *ret_dx)

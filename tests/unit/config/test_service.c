@@ -1,6 +1,6 @@
-#include "config/service.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/service.h"
 #include "config/settings.h"
 #include <criterion/criterion.h>
 
@@ -43,8 +43,8 @@ Test(service, without_settings_it_logs_is_not_open_to_all_and_offers_nothing_els
 Test(service, each_row_fills_the_member_of_its_name)
 {
     const char *overrides[] = {
-        "window_probe=false", "metrics=127.0.0.1:9", "trace=t.json", "tls.certificate=c", "tls.key=k",
-        "tls.ca=a",           "tls.name=n",          "tokens=ts",    "token=t",           "audit=au",
+        "window_probe=false", "metrics=127.0.0.1:9", "trace=t.json",   "tls.certificate=c", "tls.key=k",
+        "tls.ca=a",           "tls.name=n",          "tokens=ts",      "token=t",           "audit=au",
         "insecure=true",      "tls.client=require",  "log.level=warn", "log.format=json",
     };
     struct settings settings = SETTINGS_INIT;

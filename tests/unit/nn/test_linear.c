@@ -62,6 +62,49 @@ Test(linear, products_agree_with_plain_loops)
         check_sizes(all_sizes[i]);
 }
 
+// Zeros out most columns of x.
+static void check_sparse(struct sizes sizes, unsigned int keep)
+{
+    struct random random = random_open((struct random_key){.seed = 6, .purpose = RANDOM_TEST});
+    const size_t batch = sizes.batch, inputs = sizes.inputs, units = sizes.units;
+    float *x = floats(batch * inputs, &random), *w = floats(units * inputs, &random);
+    float *dy = floats(batch * units, &random), *y = floats(batch * units, NULL);
+    float *dw = floats(units * inputs, NULL), *shared = floats(linear_shared_floats(inputs, units), NULL);
+    for (size_t i = 0; i < inputs; i++)
+        for (size_t b = 0; b < batch && i % 10 >= keep; b++)
+            x[b * inputs + i] = b % 2 ? 0.0F : -0.0F;
+    const struct linear linear = {batch, inputs, units, shared};
+    linear_forward(&linear, x, w, y);
+    check("Y", sizes, y, batch, units, inputs, x, (size_t[]){inputs, 1}, w, (size_t[]){1, inputs});
+    linear_weight_gradient(&linear, x, dy, dw);
+    check("dW", sizes, dw, units, inputs, batch, dy, (size_t[]){1, units}, x, (size_t[]){inputs, 1});
+    for (size_t u = 0; u < units; u++)
+        for (size_t i = 0; i < inputs; i++)
+            cr_assert(i % 10 < keep || dw[u * inputs + i] == 0);
+    // One input that is not zero, too small to count: nothing is left out, and nothing changes.
+    float *whole_y = floats(batch * units, NULL);
+    for (size_t i = 0; i < inputs; i++)
+        x[i] = x[i] == 0 ? 1e-45F : x[i];
+    for (size_t i = 0; i < units * inputs; i++)
+        w[i] = ldexpf(w[i], -4); // so that the products vanish
+    linear_forward(&linear, x, w, whole_y);
+    for (size_t i = 0; i < inputs; i++)
+        x[i] = x[i] == 1e-45F ? 0 : x[i];
+    linear_forward(&linear, x, w, y);
+    for (size_t i = 0; i < batch * units; i++)
+        cr_assert_eq(y[i], whole_y[i], "the same to the bit");
+    float *all[] = {x, w, dy, y, dw, shared, whole_y};
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        memory_free(all[i]);
+}
+
+Test(linear, inputs_that_are_zero_in_the_whole_batch_are_passed_over)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(all_sizes); i++)
+        for (unsigned int keep = 0; keep < 10; keep += 3)
+            check_sparse(all_sizes[i], keep);
+}
+
 Test(linear, working_space_is_bounded)
 {
     for (size_t inputs = 1; inputs < (size_t)1 << 30; inputs *= 2)
