@@ -70,7 +70,7 @@ struct test_data {
 // summaries of slot 0 and on.
 enum { JOB_TRACK_ROUNDS, JOB_TRACK_HASHES, JOB_TRACK_EVALUATION, JOB_TRACK_SLOTS };
 
-enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 256 };
+enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 128 };
 
 struct job {
     struct coordinator *coordinator;
