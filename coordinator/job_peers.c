@@ -147,7 +147,7 @@ static enum status send_all(struct job *job, uint64_t total, const struct graph 
         exchange->attempt = peers->attempt;
         exchange->place = place;
         exchange->n_learners = peers->n;
-        exchange->hash = graph || place == 0;
+        exchange->hash = graph || place == peers->n - 1; // the one whose values settle in order
         if (graph)
             fill_graph(job, place, graph, exchange);
         else
@@ -266,7 +266,7 @@ static void note_holders(struct job *job)
         slot->holds_incarnation = participant->incarnation;
     }
     if (topology_of(job)->peers == PEERS_RING) {
-        read_hex(peers->slots[peers->members[0]].sha256, peers->sha256);
+        read_hex(peers->slots[peers->members[peers->n - 1]].sha256, peers->sha256);
         memcpy(peers->digest, peers->slots[peers->members[0]].digest, sizeof peers->digest);
     } else {
         hash_all(peers, peers->sha256);
@@ -395,7 +395,7 @@ static bool is_fit(const struct job *job, uint32_t slot, const cohort_v1_Exchang
     const char *const digits = "0123456789abcdef";
     if (topology_of(job)->peers == PEERS_RING && strspn(exchanged->digest, digits) != DIGEST_DIGITS)
         return false;
-    bool asked = topology_of(job)->peers != PEERS_RING || job->peers->members[0] == slot;
+    bool asked = topology_of(job)->peers != PEERS_RING || job->peers->members[job->peers->n - 1] == slot;
     return !asked || strspn(exchanged->sha256, digits) == SHA256_HEX_BYTES - 1;
 }
 

@@ -60,32 +60,30 @@ bool version_unshared(const struct version *version)
 
 // ---- its names ------------------------------------------------------------------------------------------
 
-enum { ID_RANGE_VALUES = 1 << 20, ID_RANGES_MAX = 1 << 12 };
+enum { ID_RANGE_VALUES = 1 << 18 };
 
 struct identifying {
     const struct version *version;
-    size_t step;
-    uint64_t digests[ID_RANGES_MAX];
+    atomic_uint_fast64_t sum;
 };
 
 static void identify_range(void *user, size_t first, size_t n)
 {
     struct identifying *it = user;
-    it->digests[first / it->step] = digest_of(it->version->values + first, n * sizeof(float));
+    const float *values = it->version->values + first;
+    atomic_fetch_add_explicit(&it->sum, digest_part(first * sizeof *values, values, n * sizeof *values),
+                              memory_order_relaxed);
 }
 
 void version_identify(struct version *version, struct pool *pool)
 {
-    struct identifying it = {.version = version, .step = ID_RANGE_VALUES};
+    struct identifying it = {.version = version};
     size_t n = version->n_shared;
-    while ((n + it.step - 1) / it.step > ID_RANGES_MAX)
-        it.step *= 2;
-    if (pool && n > it.step)
-        pool_for(pool, n, it.step, identify_range, &it);
+    if (pool && n > ID_RANGE_VALUES)
+        pool_for(pool, n, ID_RANGE_VALUES, identify_range, &it);
     else
-        for (size_t first = 0; first < n; first += it.step)
-            identify_range(&it, first, n - first < it.step ? n - first : it.step);
-    digest_hex(digest_of(it.digests, (n + it.step - 1) / it.step * sizeof it.digests[0]), version->id);
+        identify_range(&it, 0, n);
+    digest_hex(digest_close(it.sum, n * sizeof(float)), version->id);
 }
 
 enum status version_hash(const struct version *version, uint8_t ret[SHA256_BYTES], struct error *error)

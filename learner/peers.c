@@ -24,12 +24,7 @@ static void hold(struct peers *peers)
 static void run_end(struct pool_job *job)
 {
     struct peers *peers = (struct peers *)(void *)((char *)job - offsetof(struct peers, end_job));
-    const struct peers_options *options = &peers->options;
-    if (peers->ok && options->pattern == PEERS_RING) {
-        peers->distance =
-            peers_square_distance(options->result, options->values, options->n_values, &peers->square);
-    }
-    options->ended(options->user, peers->ok);
+    peers->options.ended(peers->options.user, peers->ok);
 }
 
 static void run_fail(struct pool_job *job)

@@ -51,6 +51,10 @@ struct peers_options {
     float *spare;        // [n_values] with a mix of several steps
     struct pool *pool;   // that calls back
     struct peers_door *door;
+    // Ring of several, may be NULL: `n` values of the result from `first` on are final. Values settle one
+    // after the other from a segment on, and then from the vector's first one; of place n_learners - 1, from
+    // the first one.
+    void (*settled)(void *user, size_t first, size_t n);
     // At most once, before `ended`: who it failed with ("": nobody else) and why.
     void (*failed)(void *user, const char *suspect, const char *message);
     // Exactly once; frees the exchange.

@@ -13,9 +13,12 @@ size_t peers_n_chunks(size_t n_values, size_t most)
 
 size_t peers_cut(size_t n_values, size_t n_chunks, size_t chunk, size_t *ret_first)
 {
-    size_t each = n_values / n_chunks, rest = n_values % n_chunks; // the first `rest` have one more
-    *ret_first = chunk * each + (chunk < rest ? chunk : rest);
-    return each + (chunk < rest);
+    size_t unit = n_values / PEERS_CUT >= n_chunks ? PEERS_CUT : 1, n_units = (n_values + unit - 1) / unit;
+    size_t each = n_units / n_chunks, rest = n_units % n_chunks; // the first `rest` have one more
+    size_t first = (chunk * each + (chunk < rest ? chunk : rest)) * unit;
+    size_t end = first + (each + (chunk < rest)) * unit;
+    *ret_first = first;
+    return (end < n_values ? end : n_values) - first;
 }
 
 KERNEL

@@ -11,7 +11,8 @@
 #define PEERS_PATH "/cohort.v1.Learner/ExchangeSummary"
 
 enum { PEERS_WINDOW = 4 }; // chunks that a mix sums up at a time
-#define PEERS_ROOM(peers) ((peers)->options.n_values / (peers)->n_chunks + 1) // of the largest
+enum { PEERS_CUT = 16 };   // chunks begin at multiples of so many values, or of one in a short vector
+#define PEERS_ROOM(peers) ((peers)->options.n_values / (peers)->n_chunks + PEERS_CUT) // of the largest
 
 enum peers_state { PEERS_RUNNING, PEERS_FAILED, PEERS_ENDING };
 

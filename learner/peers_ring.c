@@ -1,7 +1,8 @@
 // Ring all-reduce (Patarasuk and Yuan 2009, section 4) in a pipeline. The vector falls into a segment a
-// learner. Learner r sends its right neighbour, at steps 0, 1, ..., segments r, r - 1, ...: the first is its
-// own, weighted; each next one is what came from the left at the step before. At steps before n - 1 its own
-// weighted values are added to what comes (reduce-scatter); from then on it is final (all-gather).
+// learner. Learner r sends its right neighbour, at steps 0, 1, ..., segments -r, 1 - r, ... (modulo n): the
+// first is its own, weighted; each next one is what came from the left at the step before. At steps before n
+// - 1 its own weighted values are added to what comes (reduce-scatter); from then on it is final
+// (all-gather).
 //
 // A partial sum lies in the result, where it is also sent from. The final values that overwrite it come only
 // after the right neighbour has had all of it, so no chunk changes while it is on its way.
@@ -13,13 +14,15 @@ typedef float loose_float __attribute__((aligned(1)));
 
 static size_t modulo(size_t a, size_t b, size_t n) // a - b
 {
-    return (a + n - b % n) % n;
+    return (a % n + n - b % n) % n;
 }
 
-// The segment that learner `place` sends at `step`; its left neighbour's is what it receives.
+// The segment that learner `place` sends at `step`; its left neighbour's is what it receives. They are
+// numbered from the vector's end, so that what becomes final does so in the vector's order: the last learner
+// can hash its model meanwhile.
 static size_t segment_sent(size_t place, size_t step, size_t n)
 {
-    return modulo(place, step, n);
+    return modulo(step, place, n);
 }
 
 static size_t locate(const struct peers *peers, size_t place, size_t position, size_t *ret_first)
@@ -120,7 +123,15 @@ static const char *in(struct peers *peers, struct peers_pull *pull, size_t first
 
 static const char *completed(struct peers *peers, struct peers_pull *pull)
 {
+    const struct peers_options *options = &peers->options;
     peers->done = pull->position + 1;
+    if (pull->position / peers->n_chunks + 2 < options->n_learners)
+        return NULL;
+    size_t first, n = locate(peers, left_of(peers), pull->position, &first);
+    peers->distance +=
+        peers_square_distance(options->result + first, options->values + first, n, &peers->square);
+    if (options->settled)
+        options->settled(options->user, first, n);
     return NULL;
 }
 

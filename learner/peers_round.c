@@ -6,6 +6,7 @@
 #include "base/sha256.h"
 #include "learner/channels.h"
 #include "learner/host.h"
+#include "learner/peers_hash.h"
 #include "store/safetensors.h"
 #include <pb_decode.h>
 #include <stdio.h>
@@ -308,28 +309,33 @@ static enum status hash(const struct learner *learner, char ret_sha256[65], stru
     return status;
 }
 
-static enum status conclude(struct learner *learner, bool wants_hash, struct outcome *ret,
-                            struct error *error)
+static enum status conclude(struct learner *learner, struct outcome *ret, struct error *error)
 {
     const struct peer_round *it = &learner->peer;
     peer_round_reupdate(learner);
-    digest_hex(digest_of(it->next, learner->study->plan.n_values * sizeof(float)), ret->digest);
     ret->distance = peers_distance(it->peers);
     ret->bytes = peers_bytes(it->peers);
-    return wants_hash ? hash(learner, ret->sha256, error) : STATUS_OK;
+    if (it->hash) {
+        peers_hash_names(it->hash, ret->digest, ret->sha256);
+        return STATUS_OK;
+    }
+    digest_hex(digest_of(it->next, learner->study->plan.n_values * sizeof(float)), ret->digest);
+    return it->hashes ? hash(learner, ret->sha256, error) : STATUS_OK;
 }
 
 // In the pool: nothing moves any more.
-static void ended(void *user, bool ok)
+static void end_exchange(void *user)
 {
     struct learner *learner = user;
     struct host *host = learner->host;
     struct peer_round *it = &learner->peer;
     struct error error = ERROR_INIT;
     struct outcome outcome = {0};
-    enum status status = ok ? conclude(learner, it->hashes, &outcome, &error) : STATUS_ABORTED;
+    bool ok = it->ended_well;
+    enum status status = ok ? conclude(learner, &outcome, &error) : STATUS_ABORTED;
     pthread_mutex_lock(&host->lock);
     it->peers = peers_free(it->peers);
+    it->hash = peers_hash_free(it->hash);
     give_channels(it);
     it->stamp++;
     it->has_pending = status == STATUS_OK;
@@ -343,6 +349,46 @@ static void ended(void *user, bool ok)
     learner->activity = ACTIVITY_NONE;
     learner_go_on(learner);
     pthread_mutex_unlock(&host->lock);
+}
+
+static void ended(void *user, bool ok)
+{
+    struct learner *learner = user;
+    learner->peer.ended_well = ok;
+    if (!learner->peer.hash || peers_hash_end(learner->peer.hash))
+        end_exchange(learner);
+}
+
+static void settled(void *user, size_t first, size_t n)
+{
+    struct learner *learner = user;
+    peers_hash_settled(learner->peer.hash, first, n);
+}
+
+// Where the mean is the model, it is hashed as it comes.
+static enum status make_hash(struct learner *learner, struct error *error)
+{
+    struct peer_round *it = &learner->peer;
+    const struct algorithm_plan *plan = &learner->study->plan;
+    struct layout layout = {0};
+    struct bytes header = BYTES_INIT;
+    if (it->next != it->result || plan_summary_values(plan) != plan->n_values ||
+        it->exchange.n_learners < 2 || topology_of(learner)->peers != PEERS_RING)
+        return STATUS_OK;
+    TRY(plan_layout(plan, learner->variant->model, &layout, error));
+    enum status status = safetensors_header(&layout, &header, error);
+    const struct peers_hash_options options = {.values = it->result,
+                                               .n_values = plan->n_values,
+                                               .header = it->exchange.hash ? &header : NULL,
+                                               .n_hashed = layout.n_parameters,
+                                               .pool = learner->host->pool,
+                                               .ended = end_exchange,
+                                               .user = learner};
+    if (status == STATUS_OK)
+        status = peers_hash_new(&it->hash, &options, error);
+    bytes_release(&header);
+    layout_release(&layout);
+    return status;
 }
 
 static enum status take_channels(struct learner *learner, struct peers_neighbour *neighbours,
@@ -375,6 +421,7 @@ static enum status make(struct learner *learner, struct error *error)
     if (!neighbours)
         return error_no_memory(error, exchange->peers_count * sizeof *neighbours);
     TRY(take_channels(learner, neighbours, error));
+    TRY(make_hash(learner, error));
     struct peers_options options = {
         .pattern = topology->peers,
         .steps = topology->steps ? topology->steps(topology_options(learner)) : 1,
@@ -392,6 +439,7 @@ static enum status make(struct learner *learner, struct error *error)
         .spare = it->spare,
         .pool = learner->host->pool,
         .door = learner->host->door,
+        .settled = it->hash ? settled : NULL,
         .failed = failed,
         .ended = ended,
         .user = learner,
@@ -424,6 +472,7 @@ void peer_round_start_exchange(struct learner *learner)
     }
     if (make(learner, &error) != STATUS_OK) {
         give_channels(it);
+        it->hash = peers_hash_free(it->hash);
         answer_failure(learner, "", error.message);
         return;
     }

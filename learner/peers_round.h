@@ -13,6 +13,7 @@
 
 struct catch_up;
 struct learner;
+struct peers_hash;
 
 enum { PEER_SOURCES_MAX = 3 };
 
@@ -36,7 +37,9 @@ struct peer_round {
     cohort_v1_ExchangePeers exchange;
     struct peers *peers; // under way, until it has ended
     uint32_t exchanging_of;
-    bool hashes;
+    bool hashes;             // this learner tells the model's SHA-256
+    struct peers_hash *hash; // of a ring's model, where it is the mean itself
+    bool ended_well;
     struct peer_channel **channels;
     size_t n_channels;
 };

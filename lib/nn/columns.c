@@ -76,13 +76,14 @@ __attribute__((target("avx512f"))) static void spread_avx512(size_t n_rows, size
     const __mmask16 rest = (__mmask16)((1U << n_columns % LANES) - 1);
     for (size_t row = 0; row < n_rows; row++, gathered += width, ret += n_columns) {
         for (size_t i = 0; i < n_whole; i++)
-            _mm512_storeu_ps(ret + i * LANES,
-                             _mm512_maskz_expand_ps(blocks->mask[i],
-                                                    _mm512_loadu_ps(gathered + blocks->before[i])));
+            _mm512_storeu_ps(
+                ret + i * LANES,
+                _mm512_maskz_expand_ps(blocks->mask[i], _mm512_loadu_ps(gathered + blocks->before[i])));
         if (rest)
-            _mm512_mask_storeu_ps(ret + n_whole * LANES, rest,
-                                  _mm512_maskz_expand_ps(blocks->mask[n_whole],
-                                                         _mm512_loadu_ps(gathered + blocks->before[n_whole])));
+            _mm512_mask_storeu_ps(
+                ret + n_whole * LANES, rest,
+                _mm512_maskz_expand_ps(blocks->mask[n_whole],
+                                       _mm512_loadu_ps(gathered + blocks->before[n_whole])));
     }
 }
 #endif

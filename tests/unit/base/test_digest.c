@@ -55,6 +55,17 @@ Test(digest, does_not_depend_on_alignment)
     }
 }
 
+Test(digest, parts_in_any_order_make_the_same)
+{
+    fill();
+    uint64_t whole = digest_of(content, BYTES - 3);
+    for (size_t cut = 0; cut < BYTES - 3; cut += DIGEST_WORD_BYTES) {
+        uint64_t sum = digest_part(cut, content + cut, BYTES - 3 - cut);
+        sum += digest_part(0, content, cut);
+        cr_assert_eq(digest_close(sum, BYTES - 3), whole, "cut at %zu", cut);
+    }
+}
+
 Test(digest, is_written_as_sixteen_digits)
 {
     char hex[DIGEST_HEX_BYTES];

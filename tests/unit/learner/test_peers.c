@@ -1,5 +1,6 @@
 // Exchanges between learners that all live in this process but speak over real connections.
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/memory.h"
 #include "base/philox.h"
 #include "base/pool.h"
@@ -65,6 +66,9 @@ struct learner {
     double share;
     atomic_bool has_failed, has_ended;
     bool ok;
+    size_t n_settled, next_settled; // values; of which the next begin here
+    bool settled_in_turn;
+    uint64_t digest; // of what settled, as it was then
     char suspect[64], message[512];
 };
 
@@ -76,6 +80,21 @@ static void failed(void *user, const char *suspect, const char *message)
     snprintf(learner->suspect, sizeof learner->suspect, "%s", suspect);
     snprintf(learner->message, sizeof learner->message, "%s", message);
     atomic_store(&learner->has_failed, true);
+}
+
+static void settled(void *user, size_t first, size_t n)
+{
+    struct learner *learner = user;
+    if (learner->n_settled == 0)
+        learner->settled_in_turn = true;
+    else if (first != learner->next_settled)
+        learner->settled_in_turn = learner->settled_in_turn && first == 0;
+    learner->n_settled += n;
+    learner->next_settled = first + n;
+    for (size_t i = first; i < first + n; i++) { // word by word, as chunks of short vectors begin anywhere
+        float word[2] = {learner->result[i], 0};
+        learner->digest += digest_part(i * sizeof word, word, sizeof word);
+    }
 }
 
 static void ended(void *user, bool ok)
@@ -114,6 +133,7 @@ static void make(size_t i, enum peer_pattern pattern, size_t n, size_t n_values,
         .spare = learner->spare,
         .pool = pool,
         .door = door,
+        .settled = settled,
         .failed = failed,
         .ended = ended,
         .user = learner,
@@ -219,9 +239,18 @@ static void check_ring(size_t n, size_t n_values)
     for (size_t i = 1; i < n; i++)
         cr_assert_arr_eq(learners[i].result, learners[0].result, n_values * sizeof(float),
                          "%zu learners, %zu values: learner %zu has another sum", n, n_values, i);
+    for (size_t i = 0; i < n && n > 1; i++) {
+        uint64_t expected = 0;
+        for (size_t k = 0; k < n_values; k++)
+            expected += digest_part(k * 8, (float[]){learners[i].result[k], 0}, 8);
+        cr_assert_eq(learners[i].n_settled, n_values);
+        cr_assert(learners[i].settled_in_turn, "learner %zu of %zu", i, n);
+        cr_assert_eq(learners[i].digest, expected, "what settles changes no more");
+    }
+    cr_assert(n < 2 || learners[n - 1].next_settled == n_values, "the last one's from the first on");
     cr_assert_float_eq(peers_distance(learners[0].peers), sqrt(distance / square), 1e-5);
     if (n > 1)
-        cr_assert_leq(peers_bytes(learners[0].peers), 2 * (n - 1) * (n_values / n + 1) * sizeof(float));
+        cr_assert_leq(peers_bytes(learners[0].peers), 2 * (n - 1) * (n_values / n + 16) * sizeof(float));
     release(n);
 }
 

@@ -12,7 +12,8 @@ static void check(size_t n_columns, uint64_t every)
     struct random random = random_open((struct random_key){.seed = n_columns, .purpose = RANDOM_TEST});
     float *x = memory_floats(ROWS * n_columns), *back = memory_floats(ROWS * n_columns + 1);
     float *gathered = memory_floats(ROWS * (n_columns + 3) + COLUMNS_SLACK);
-    int32_t *found = memory_array(n_columns, sizeof *found), *expected = memory_array(n_columns, sizeof *found);
+    int32_t *found = memory_array(n_columns, sizeof *found),
+            *expected = memory_array(n_columns, sizeof *found);
     uint32_t *work = memory_array(n_columns, sizeof *work);
     size_t n_expected = 0;
     for (size_t i = 0; i < n_columns; i++)
