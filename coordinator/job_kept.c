@@ -45,7 +45,7 @@ bool job_keep(struct job_upload *upload)
     if (job->rules.continuous || upload_is_held(kept->upload))
         round_upload_broken(job->round, kept->slot, false, kept->kept_ms);
     else
-        round_upload_paused(job->round, kept->slot);
+        round_upload_paused(job->round, kept->slot, kept->kept_ms);
     return true;
 }
 

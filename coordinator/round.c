@@ -84,7 +84,7 @@ void round_set_task(struct round *round, uint32_t slot, enum slot_task task, int
 {
     round->slots[slot].task = task;
     round->slots[slot].since_ms = now_ms;
-    round->slots[slot].doomed = round->slots[slot].paused = false;
+    round->slots[slot].doomed = round->slots[slot].paused = round->slots[slot].untold = false;
 }
 
 static void tell(struct round *round, uint32_t slot, int64_t now_ms)
@@ -317,6 +317,8 @@ void round_learner_ready(struct round *round, uint32_t slot, uint64_t weight, in
         assign(round, slot, now_ms);
     else if (round->phase == ROUND_COLLECTING && it->paused) // by whoever has the same summary
         tell(round, slot, now_ms);
+    else if (round->phase == ROUND_COLLECTING && it->task == TASK_UPLOADING)
+        it->untold = true; // the upload may be of another process that is gone: then it breaks off
     start_when_complete(round, now_ms);
 }
 
@@ -382,10 +384,13 @@ void round_upload_begun(struct round *round, uint32_t slot, bool held, int64_t n
     round->slots[slot].upload = held ? UPLOAD_HELD : UPLOAD_STREAMS;
 }
 
-void round_upload_paused(struct round *round, uint32_t slot)
+void round_upload_paused(struct round *round, uint32_t slot, int64_t now_ms)
 {
     assert(round->slots[slot].task == TASK_UPLOADING && !round->options.continuous);
     round->slots[slot].paused = true;
+    if (round->slots[slot].untold)
+        tell(round, slot, now_ms);
+    round->slots[slot].untold = false;
 }
 
 void round_upload_resumed(struct round *round, uint32_t slot, int64_t now_ms)

@@ -141,6 +141,7 @@ struct slot {
     uint8_t n_spoilt;        // collections of this round that it spoilt
     bool doomed;             // uploading, and its learner gone: counts if whole, else the slot fails
     bool paused;             // uploading, and cut short: it may go on where it broke off
+    bool untold; // of the round: the learner became ready while an upload in its place was under way
 };
 
 // NULL when out of memory.
@@ -174,7 +175,7 @@ void round_upload_begun(struct round *round, uint32_t slot, bool held, int64_t n
 bool round_upload_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt);
 // In step: cut short, but the owner keeps what has come. It is waited for like one under way, and round_offer
 // takes it until it is resumed; if it is not, the owner tells of its end as below.
-void round_upload_paused(struct round *round, uint32_t slot);
+void round_upload_paused(struct round *round, uint32_t slot, int64_t now_ms);
 void round_upload_resumed(struct round *round, uint32_t slot, int64_t now_ms);
 // All bytes are there: asked before the summary is folded. Commits since the model that it started from are
 // in `ret_staleness`, unless VOID.

@@ -10,13 +10,13 @@ struct peers_hash {
     struct peers_hash_options options;
     struct sha256 *sha256; // NULL: not wanted
     struct pool_job job;
-    uint64_t digest;    // sum of the parts that began at whole words
-    size_t n_digested;  // values in it
-    size_t hashed;      // values that the SHA-256 has
+    uint64_t digest;      // sum of the parts that began at whole words
+    size_t n_digested;    // values in it
+    size_t hashed;        // values that the SHA-256 has
     pthread_mutex_t lock; // guards the rest
-    size_t settled;     // values from the first one on that are final
-    bool posted;        // the job is queued or running
-    bool ending;        // and tells of its end
+    size_t settled;       // values from the first one on that are final
+    bool posted;          // the job is queued or running
+    bool ending;          // and tells of its end
 };
 
 static void hash_to(struct peers_hash *hash, size_t end)

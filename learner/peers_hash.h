@@ -1,5 +1,5 @@
-// What names the model that an exchange in a ring ends with, its digest and its SHA-256, made of the values as
-// they become final, beside the exchange.
+// What names the model that an exchange in a ring ends with, its digest and its SHA-256, made of the values
+// as they become final, beside the exchange.
 #pragma once
 
 #include "base/digest.h"
@@ -15,7 +15,8 @@ struct peers_hash;
 struct peers_hash_options {
     const float *values; // [n_values], what becomes final; valid until the end
     size_t n_values;
-    // Of the SHA-256: of a safetensors file of this header and the first n_hashed values; NULL: none is wanted.
+    // Of the SHA-256: of a safetensors file of this header and the first n_hashed values; NULL: none is
+    // wanted.
     const struct bytes *header; // copied
     size_t n_hashed;
     struct pool *pool; // hashes
