@@ -93,16 +93,37 @@ enum status job_restore_values(const struct job *job, const struct layout *layou
 
 // ---- experiments ----------------------------------------------------------------------------------------
 
-static void restore_slot(void *user, const struct journal_slot *from)
+// The journal is a file that anyone may have written into: what it says names files, and is counted on.
+static enum status damaged(const char *what, struct error *error)
+{
+    return error_set(error, STATUS_DATA_LOSS, "%s cannot be; restore the state folder from a copy", what);
+}
+
+static enum status check(const struct coordinator *coordinator, const struct journal_experiment *from,
+                         struct error *error)
+{
+    if (!experiment_name_is_good(from->id) || job_find(coordinator, from->id))
+        return damaged("that id", error);
+    if (from->outcome < JOURNAL_RUNNING || from->outcome > ROUND_CANCELLED)
+        return damaged("how it stands", error);
+    return STATUS_OK;
+}
+
+static enum status restore_slot(void *user, const struct journal_slot *from, struct error *error)
 {
     struct job *job = user;
-    if (from->slot >= job->n_slots || *job->slots[from->slot].name)
-        return;
+    size_t n = strlen(from->name);
+    if (from->slot >= job->n_slots || *job->slots[from->slot].name || n == 0 ||
+        n >= sizeof job->slots[0].name)
+        return damaged("who holds a place in it", error);
+    if (from->member && (from->weight == 0 || from->weight > REDUCTION_WEIGHT_MAX))
+        return damaged("the weight of a learner in it", error);
     snprintf(job->slots[from->slot].name, sizeof job->slots[0].name, "%s", from->name);
     job->n_free--;
     job->enrolled = true;
     if (from->member)
         round_restore_slot(job->round, from->slot, from->weight);
+    return STATUS_OK;
 }
 
 static bool read_data(struct job *job, const struct journal_experiment *from)
@@ -120,6 +141,8 @@ static enum status fill(struct job *job, const struct journal_experiment *from, 
     job->created_unix_ms = from->created_unix_ms;
     job->restored = true;
     job->recorded = from->has_record;
+    if (from->has_record && from->record.round > (uint32_t)job->experiment.options.collaboration.rounds)
+        return damaged("the round that its record is of", error);
     if (from->has_record)
         job->record = from->record;
     job->n_committed_summaries = job->record.summaries;
@@ -151,12 +174,14 @@ static enum status restore(void *user, const struct journal_experiment *from, st
 {
     struct coordinator *coordinator = user;
     struct job *job = NULL;
-    if (job_new(coordinator, from->yaml, &job, error) != STATUS_OK)
-        return error_prefix(error, "experiment '%s' of the journal", from->id);
-    enum status status = fill(job, from, error);
+    enum status status = check(coordinator, from, error);
+    if (status == STATUS_OK)
+        status = job_new(coordinator, from->yaml, &job, error);
+    if (status == STATUS_OK)
+        status = fill(job, from, error);
     if (status != STATUS_OK) {
         job_free(job);
-        return status;
+        return error_prefix(error, "experiment '%.80s' of the journal", from->id);
     }
     *coordinator->jobs_end = job;
     coordinator->jobs_end = &job->next;

@@ -25,12 +25,17 @@ struct mark experiment_mark(const struct experiment *experiment, const char *pat
     return node->mark;
 }
 
+bool experiment_name_is_good(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+    return n > 0 && n <= EXPERIMENT_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-';
+}
+
 static enum status check_name(const struct experiment *experiment, struct error *error)
 {
     char shown[80];
     const char *name = experiment->options.name;
-    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
-    if (n > 0 && n <= EXPERIMENT_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-')
+    if (experiment_name_is_good(name))
         return STATUS_OK;
     return error_at(error, experiment_mark(experiment, "name"), STATUS_INVALID_ARGUMENT,
                     "name '%s' must be 1 to %d letters, digits, '-', '_' or '.', and start with none of '-' "

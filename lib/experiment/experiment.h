@@ -75,6 +75,8 @@ enum status experiment_load(struct experiment *ret, const char *path,
 enum status experiment_parse(struct experiment *ret, const char *text, size_t n, const char *source,
                              const struct experiment_override *overrides, size_t n_overrides,
                              struct error *error);
+// A folder and an id may be called by it.
+bool experiment_name_is_good(const char *name);
 void experiment_release(struct experiment *experiment);
 
 // Where the option at `path` ("data.train.features") was written, or would stand: for error_at and

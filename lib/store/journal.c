@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { VALUE_BYTES_MAX = 64 << 20 };
+
 static const char schema[] =
     "create table if not exists meta(version integer not null, epoch integer not null);"
     "insert into meta select 1, 0 where not exists (select * from meta);"
@@ -38,6 +40,10 @@ enum status journal_fault(const struct journal *journal, struct error *error)
                          journal->path);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
+    case SQLITE_ERROR: // a table or column is not there, or is something else
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_TOOBIG:
         return error_set(error, STATUS_DATA_LOSS, "'%s' is damaged (%s); restore it from a copy",
                          journal->path, sqlite3_errmsg(journal->db));
     default:
@@ -113,6 +119,19 @@ static enum status read_epoch(struct journal *journal, uint64_t *ret, struct err
     return status;
 }
 
+// The file is as it was found: nothing in its schema runs (triggers, views, functions), nothing of it is
+// taken for right unseen, and no value of it is larger than one that was written.
+static void distrust(sqlite3 *db)
+{
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
+    sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_exec(db, "pragma cell_size_check = on", NULL, NULL, NULL);
+}
+
 static enum status open_database(struct journal *journal, bool durable, uint64_t *ret_epoch,
                                  struct error *error)
 {
@@ -120,6 +139,7 @@ static enum status open_database(struct journal *journal, bool durable, uint64_t
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
                         NULL) != SQLITE_OK)
         return journal_fault(journal, error);
+    distrust(journal->db);
     TRY(execute(journal, "pragma locking_mode = exclusive; pragma journal_mode = wal;", error));
     TRY(execute(journal, durable ? "pragma synchronous = full" : "pragma synchronous = off", error));
     enum status status = begin(journal, error);

@@ -1,10 +1,12 @@
 // The coordinator's journal: which experiments there are, who holds which place in them, and a record of
 // every committed round. One SQLite database, `journal.db`, in the state folder, in write-ahead mode and
-// synced at every commit. A round is committed once its record is: by then its model, written beside, is
-// durable too.
+// synced at every commit. What is in a file that was found there is not trusted more than its bytes: rows are
+// read, and nothing in its schema runs. A round is committed once its record is: by then its model, written
+// beside, is durable too.
 //
 // One process at a time has it open. Calls may come from any thread; each is one transaction, done or not
-// done as a whole. A failure is RESOURCE_EXHAUSTED (a full disk) or INTERNAL, and may be tried again.
+// done as a whole. A failure is RESOURCE_EXHAUSTED (a full disk) or INTERNAL, and may be tried again; or
+// DATA_LOSS, when the file is damaged.
 #pragma once
 
 #include "base/error.h"
@@ -67,8 +69,9 @@ enum status journal_each_experiment(struct journal *journal,
                                                         struct error *error),
                                     void *user, struct error *error);
 enum status journal_each_slot(struct journal *journal, const char *id,
-                              void (*each)(void *user, const struct journal_slot *slot), void *user,
-                              struct error *error);
+                              enum status (*each)(void *user, const struct journal_slot *slot,
+                                                  struct error *error),
+                              void *user, struct error *error);
 // Every record of an experiment in order, as it stands: lines of record_format.
 enum status journal_each_record(struct journal *journal, const char *id,
                                 enum status (*each)(void *user, const char *line, struct error *error),

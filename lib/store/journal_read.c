@@ -58,22 +58,27 @@ enum status journal_each_experiment(struct journal *journal,
 }
 
 enum status journal_each_slot(struct journal *journal, const char *id,
-                              void (*each)(void *user, const struct journal_slot *slot), void *user,
-                              struct error *error)
+                              enum status (*each)(void *user, const struct journal_slot *slot,
+                                                  struct error *error),
+                              void *user, struct error *error)
 {
     sqlite3_stmt *statement = NULL;
     TRY(journal_prepare(journal, "select slot, name, weight, member from slots where id = ? order by slot",
                         &statement, error));
     sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
+    enum status status = STATUS_OK;
     int code = sqlite3_step(statement);
-    for (; code == SQLITE_ROW; code = sqlite3_step(statement)) {
-        const struct journal_slot slot = {.slot = (uint32_t)sqlite3_column_int64(statement, 0),
+    for (; code == SQLITE_ROW && status == STATUS_OK; code = sqlite3_step(statement)) {
+        int64_t number = sqlite3_column_int64(statement, 0);
+        const struct journal_slot slot = {.slot = number >= 0 && number < UINT32_MAX ? (uint32_t)number
+                                                                                     : UINT32_MAX,
                                           .name = text_at(statement, 1),
                                           .weight = (uint64_t)sqlite3_column_int64(statement, 2),
                                           .member = sqlite3_column_int(statement, 3) != 0};
-        each(user, &slot);
+        status = each(user, &slot, error);
     }
-    enum status status = code == SQLITE_DONE ? STATUS_OK : journal_fault(journal, error);
+    if (status == STATUS_OK && code != SQLITE_DONE)
+        status = journal_fault(journal, error);
     sqlite3_finalize(statement);
     return status;
 }

@@ -100,10 +100,12 @@ Test(journal, what_was_written_is_there_after_reopening)
 
 static uint64_t weights;
 
-static void add_weight(void *user, const struct journal_slot *slot)
+static enum status add_weight(void *user, const struct journal_slot *slot, struct error *problem)
 {
     (void)user;
+    (void)problem;
     weights = weights * 100 + slot->slot * 10 + slot->weight + (slot->member && strcmp(slot->name, "b") == 0);
+    return STATUS_OK;
 }
 
 Test(journal, places_are_replaced_all_at_once)
