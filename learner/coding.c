@@ -40,6 +40,12 @@ const void *learner_summary_bytes(const struct learner *learner, size_t *ret_n)
     return learner->encoded ? (const void *)learner->encoded : learner->summary;
 }
 
+size_t learner_encoded_bytes(const struct learner *learner, uint32_t round)
+{
+    const struct coder coder = coder_of(learner, round);
+    return coder_is_identity(&coder) ? 0 : coder_bytes(&coder);
+}
+
 void learner_free_coding(struct learner *learner)
 {
     learner->encoded = memory_free(learner->encoded);

@@ -186,6 +186,7 @@ enum status learner_restore_state(struct learner *learner, struct error *error);
 bool learner_is_in_place(const struct learner *learner); // coding.c
 // Makes the bytes of the summary of `round`. Without the lock.
 enum status learner_encode(struct learner *learner, uint32_t round, struct error *error);
+size_t learner_encoded_bytes(const struct learner *learner, uint32_t round); // 0: it is sent as it is
 const void *learner_summary_bytes(const struct learner *learner, size_t *ret_n);
 void learner_free_coding(struct learner *learner);
 // Goes on with whatever is due now that the learner is idle. Called whenever an activity ended.

@@ -171,7 +171,8 @@ static bool fits(const struct learner *learner, const struct header *header, siz
     size_t n = plan_summary_values(plan) * sizeof(float);
     if (header->bytes[0] != plan->n_own * sizeof(float) || (header->bytes[1] && header->bytes[1] != n))
         return false;
-    if (header->encoded ? header->bytes[2] > SIZE_MAX / 4 : header->bytes[2] != n)
+    size_t encoded = learner_encoded_bytes(learner, header->round); // the next summary is put there too
+    if (!header->encoded != (encoded == 0) || header->bytes[2] != (encoded ? encoded : n))
         return false;
     return file_bytes == HEADER_BYTES + header->bytes[0] + header->bytes[1] + header->bytes[2] + SHA256_BYTES;
 }
