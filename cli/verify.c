@@ -1,9 +1,8 @@
 // cohort verify: whether a run's folder is what the run left, and comes out the same again.
-#include "base/bytes.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/command.h"
-#include "store/record.h"
+#include "store/chain.h"
 #include <dirent.h>
 #include <errno.h>
 #include <spawn.h>
@@ -13,40 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RECORDS_BYTES_MAX = 1 << 30, MODEL_BYTES = 1 << 20 };
+enum { MODEL_BYTES = 1 << 20 };
 
-struct chain {
-    struct bytes text;
-    uint32_t n; // records
-    struct record first, last;
-};
-
-static enum status read_file(const char *folder, const char *name, size_t limit, struct bytes *ret,
-                             struct error *error)
-{
-    cleanup_free char *path = file_join(folder, name);
-    return path ? bytes_read_file(ret, path, limit, error) : error_no_memory(error, strlen(folder));
-}
-
-// Every line a record, each following the one before.
 static enum status read_chain(const char *folder, struct chain *ret, struct error *error)
 {
-    TRY(read_file(folder, "records.jsonl", RECORDS_BYTES_MAX, &ret->text, error));
-    for (const char *line = ret->text.data, *all = line + ret->text.n; line < all;) {
-        const char *end = memchr(line, '\n', (size_t)(all - line));
-        struct record record;
-        if (!end)
-            return error_set(error, STATUS_DATA_LOSS, "the record of round %u is cut short", ret->n);
-        if (record_parse(line, (size_t)(end - line), &record, error) != STATUS_OK)
-            return error_prefix(error, "round %u", ret->n);
-        if (record_follows(&record, ret->n ? &ret->last : NULL, error) != STATUS_OK)
-            return error_prefix(error, "round %u", ret->n);
-        if (ret->n++ == 0)
-            ret->first = record;
-        ret->last = record;
-        line = end + 1;
-    }
-    return ret->n ? STATUS_OK : error_set(error, STATUS_DATA_LOSS, "records.jsonl in '%s' is empty", folder);
+    cleanup_free char *path = file_join(folder, "records.jsonl");
+    return path ? chain_read(ret, path, error) : error_no_memory(error, strlen(folder));
 }
 
 static enum status hash_stream(FILE *file, const char *path, uint8_t ret[SHA256_BYTES], struct error *error)
@@ -190,7 +161,7 @@ static enum status compare(const struct chain *before, const struct chain *again
 static enum status replay(const char *folder, const struct chain *before, struct error *error)
 {
     char folder_above[] = "/tmp/cohort-verify-XXXXXX";
-    struct chain again = {0};
+    struct chain again = CHAIN_INIT;
     if (!mkdtemp(folder_above))
         return error_errno(error, errno, "cannot make the folder", folder_above);
     cleanup_free char *out = file_join(folder_above, "run");
@@ -201,21 +172,21 @@ static enum status replay(const char *folder, const struct chain *before, struct
         status = read_chain(out, &again, error);
     if (status == STATUS_OK)
         status = compare(before, &again, error);
-    bytes_release(&again.text);
+    chain_release(&again);
     file_remove_tree(folder_above);
     return status;
 }
 
 static enum status verify(const char *folder, bool replayed, struct error *error)
 {
-    struct chain chain = {0};
+    struct chain chain = CHAIN_INIT;
     enum status status = check(folder, &chain, error);
     if (status == STATUS_OK && replayed)
         status = replay(folder, &chain, error);
     if (status == STATUS_OK)
         printf("%s: %u rounds, %s\n", folder, chain.last.round,
                replayed ? "which come out the same again" : "as they were recorded");
-    bytes_release(&chain.text);
+    chain_release(&chain);
     return status;
 }
 
