@@ -1,9 +1,11 @@
 #include "fuzz.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { FILES = 2, SLICES_MAX = 64 };
@@ -26,6 +28,27 @@ const char *fuzz_file(unsigned int index, const void *data, size_t n)
     fuzz_require(pwrite(fds[index], data, n, 0) == (ssize_t)n);
     snprintf(paths[index], sizeof paths[index], "/proc/self/fd/%d", fds[index]);
     return paths[index];
+}
+
+static char folder[256];
+
+static void remove_folder(void)
+{
+    file_remove_tree(folder);
+}
+
+const char *fuzz_folder(void)
+{
+    const char *above = getenv("TMPDIR");
+    if (*folder) {
+        file_remove_tree(folder);
+        fuzz_require(mkdir(folder, 0700) == 0);
+        return folder;
+    }
+    snprintf(folder, sizeof folder, "%s/cohort-fuzz-XXXXXX", above && *above ? above : "/tmp");
+    fuzz_require(mkdtemp(folder) != NULL);
+    atexit(remove_folder);
+    return folder;
 }
 
 struct choice fuzz_choice(const struct registry *registry, const char *yaml)

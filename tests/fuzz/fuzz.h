@@ -19,6 +19,9 @@ void fuzz_require_at(bool holds, const char *what, const char *file, int line);
 // input apart. The path is good until the next call with that index.
 const char *fuzz_file(unsigned int index, const void *data, size_t n);
 
+// An empty folder: what was in it before is gone. One for the whole process, removed at its end.
+const char *fuzz_folder(void);
+
 // The kind that `yaml` chooses, "{kind: ...}" or a word; kept for the whole process.
 struct choice fuzz_choice(const struct registry *registry, const char *yaml);
 

@@ -9,8 +9,11 @@ import hashlib
 import io
 import json
 import pathlib
+import re
+import sqlite3
 import struct
 import sys
+import tempfile
 import zipfile
 
 import numpy
@@ -218,6 +221,93 @@ def records():
     yield "changed", b"\x00" + whole.replace(b'"round":0', b'"round":1')
     yield "short", b"\x00" + whole[:200]
     yield "fields", b"\x01" + bytes(range(1, 177))
+    yield "file", b"\x02" + whole + b"\n"
+    yield "after-one", b"\x03" + whole + b"\n"
+    yield "after-four", b"\xc3" + whole[:100]
+
+
+SCHEMA = re.search(r"schema\[\] =\n(.*?);\n\n", (ROOT / "lib/store/journal.c").read_text(), re.S)[1]
+TINY = "name: tiny\nmodel: {layers: [dense: {units: 3}], loss: cross_entropy}\ncollaboration: {algorithm: fedavg, learners: 2, rounds: 9}\n"
+DATA = number(1, 4) + number(2, 3) + number(4, 20)  # a DataSignature
+
+
+def journal_rows(outcome=-1, data=DATA, more=""):
+    blob = f"x'{data.hex()}'" if data else "null"
+    yield f"insert into experiments values(null,'tiny','r','{TINY}',1700000000000,{outcome},0,'',{blob});"
+    for slot in range(2):
+        yield f"insert into slots values('tiny',{slot},'site-{slot}',{10 + slot},1);"
+    yield f"insert into rounds values('tiny',0,0,sealed(0,0,0),'');{more}"
+
+
+def journals():
+    notes = "means 0x1p-1 0x1p-2 nan\nstop 1 0x1p-1 2\ndigest 0123456789abcdef\nholds 0 2 7\nholds 1 2 9\n"
+    third = f"insert into rounds values('tiny',3,1,sealed(3,2,21),'{notes}');"
+    yield "running", b"\x01" + "".join(journal_rows()).encode()
+    yield "later", b"\x01" + "".join(journal_rows(more=third)).encode()
+    yield "waiting", b"\x01" + next(journal_rows(data=b"")).encode()
+    yield "peers", b"\x01" + "".join(journal_rows(more=third)).replace("rounds: 9", "rounds: 9, topology: ring").encode()
+    for outcome in range(4):
+        yield f"over-{outcome}", b"\x01" + "".join(journal_rows(outcome, more=third)).encode()
+    yield "trigger", b"\x01create trigger t after update on meta begin delete from experiments; end;"
+    yield "view", b"\x01drop table slots;create view slots as select 'tiny' id,0 slot,'a' name,1 weight,1 member;" + "".join(journal_rows()).encode()
+    yield "other-version", b"\x01update meta set version=2;"
+    yield "file", b"\x00" + journal_file()
+
+
+def journal_file():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "journal.db")
+        database = sqlite3.connect(path)
+        database.executescript("pragma page_size = 512;" + "".join(re.findall(r'"(.*?)"', SCHEMA)))
+        database.create_function("sealed", 3, lambda *_: "")
+        for row in journal_rows():
+            database.execute(row)
+        database.commit()
+        database.close()
+        content = path.read_bytes()
+    return len(content).to_bytes(3, "big") + content
+
+
+def requests():
+    for name, text in (
+        ("get", "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        ("two", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\nHEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+        ("old", "GET /metrics HTTP/1.0\r\n\r\n"),
+        ("escaped", "GET /%6detrics?a=%00&b HTTP/1.1\r\nHost: x\r\n\r\n"),
+        ("elsewhere", "GET /../metrics HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nCookie: a=b\r\n\r\n"),
+        ("post", "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"),
+        ("chunked", "PUT /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        ("expect", "POST /metrics HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n"),
+        ("short", "GET /met"),
+    ):
+        yield name, b"\x00" + text.encode()
+    for name in ("site-a", 'a"b\\c\nd', "ü\x00x"):
+        yield f"label-{len(name)}", b"\x01" + name.encode()
+
+
+def given_models():
+    """Which codec; then what, round and differences, how many bytes, and the bytes."""
+    for codec in range(7):
+        plain, coded = bytes([2, 0, 60]) + bytes(range(60)), bytes([3, 0, 20]) + bytes(range(1, 21))
+        yield f"first-{codec}", bytes([codec]) + coded
+        yield f"plain-{codec}", bytes([codec]) + plain
+        # "a" of round 0, "b" of round 1, which differs from it, and "c" of round 3, which differs from that twice
+        steps = bytes([7, 16 + 1, 9]) + bytes(9) + bytes([3 | 2 << 2 | 1 << 4, 32 + 3, 18]) + bytes(range(18))
+        yield f"differences-{codec}", bytes([codec]) + coded + steps
+
+
+def states():
+    for trial, lengths in enumerate(("60 0 60 0", "60 60 24 1", "0 60 19 1", "60 0 120 0")):
+        line = f"3 {'a' * 16} {lengths} 20 0x1p-1 0x1p-2 0x1p+0 nan\n".encode()
+        yield f"whole-{trial}", bytes([trial, 1]) + line + struct.pack("<15f", *range(15))
+        yield f"other-{trial}", bytes([trial, 0]) + b"cohort-learner-state 2 " + b"0" * 64 + b" " + line
+
+
+def spools():
+    for name, digest in (("known", "5" * 64), ("unknown", "-"), ("short", "55")):
+        header = f"cohort-upload 1 3 site-a int8 20 300 {digest}\n".encode()
+        yield name, header + bytes(512 - len(header)) + bytes(range(100))
+        yield f"{name}-more", header + bytes(512 - len(header)) + bytes(301)
 
 
 def tokens():
@@ -241,13 +331,18 @@ TARGETS = {
     "codecs": codecs,
     "csv": tables,
     "experiment": experiments,
+    "http": requests,
     "idx": arrays_idx,
+    "journal": journals,
     "messages": messages,
+    "models": given_models,
     "npy": arrays_npy,
     "npz": arrays_npz,
     "records": records,
     "reflection": reflections,
     "safetensors": weights,
+    "spool": spools,
+    "state": states,
     "summary": summaries,
     "tokens": tokens,
     "yaml": yaml_texts,
