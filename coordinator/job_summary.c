@@ -6,6 +6,7 @@
 #include "coordinator/job.h"
 #include "coordinator/text.h"
 #include "experiment/coding.h"
+#include <assert.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -387,8 +388,10 @@ enum round_whole job_upload_whole(struct job_upload *upload, struct error *error
     }
     enum round_whole whole = round_upload_whole(job->round, upload->slot, upload->round, upload->attempt,
                                                 &upload->staleness, clock_monotonic_ms());
-    if (whole == WHOLE_PARK)
+    if (whole == WHOLE_PARK) {
+        assert(room); // only where rounds are not in step
         return park(upload, room);
+    }
     memory_free(room);
     if (whole == WHOLE_STALE)
         return reject_stale(upload, error);

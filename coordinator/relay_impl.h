@@ -132,10 +132,10 @@ enum status relay_job_open(struct relay *relay, const char *id, const char *yaml
 void relay_job_close(struct relay_job *job); // a user less; the last one frees it
 struct relay_job *relay_job_find(const struct relay *relay, const char *id);
 
-void relay_attend(struct rpc_call *call, void *relay); // the methods
-void relay_fetch_model(struct rpc_call *call, void *relay);
-void relay_offer_summary(struct rpc_call *call, void *relay, const void *request);
-void relay_submit_summary(struct rpc_call *call, void *relay);
+void relay_attend(struct rpc_call *call, void *service); // the methods
+void relay_fetch_model(struct rpc_call *call, void *service);
+void relay_offer_summary(struct rpc_call *call, void *service, const void *request);
+void relay_submit_summary(struct rpc_call *call, void *service);
 
 void relay_models_release(struct relay_model *first); // the job's references; NULL is none
 void relay_models_cancel(const struct relay_model *first);

@@ -113,7 +113,7 @@ uint64_t round_mean_weight(const struct round *round, uint32_t n)
     uint64_t sum = 0;
     for (uint32_t i = 0; i < n; i++)
         sum += round->slots[round->members[i]].weight;
-    return sum / n ? sum / n : 1;
+    return n && sum / n ? sum / n : 1;
 }
 
 uint32_t round_share(const struct round *round, uint32_t n_members)

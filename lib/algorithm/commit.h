@@ -22,9 +22,9 @@ struct commit {
 enum status commit_open(struct commit *commit, struct pool *pool, struct error *error);
 // Whether the algorithm needs all values at once: then commit_whole, else commit_range.
 bool commit_is_whole(const struct commit *commit);
-// The next values [first, first + n) of every vector, by tiles that stay in the cache. `commit` is a struct
+// The next values [first, first + n) of every vector, by tiles that stay in the cache. `user` is the struct
 // commit: for pool_for. A failure is told by commit_close.
-void commit_range(void *commit, size_t first, size_t n);
+void commit_range(void *user, size_t first, size_t n);
 // All of them. Needs room for a summary.
 void commit_whole(struct commit *commit);
 // Whether all ranges were made.

@@ -150,6 +150,7 @@ static enum status train_epochs(struct run *run, struct error *error)
     return STATUS_OK;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): they are written through `run`
 enum status local_train(const struct learner_step *step, float *parameters,
                         const struct local_amendment *amendment, struct learner_result *ret,
                         struct error *error)

@@ -14,8 +14,8 @@ struct server_options {
 
 #define SERVER_REAL(option, member_, default_, low, open, high, meaning)                                     \
     {                                                                                                        \
-        .name = option, .type = FIELD_REAL, .offset = offsetof(struct server_options, member_),              \
-        .fallback = default_, .min = low, .max = high, .above = open, .help = meaning                        \
+        .name = (option), .type = FIELD_REAL, .offset = offsetof(struct server_options, member_),            \
+        .fallback = (default_), .min = (low), .max = (high), .above = (open), .help = (meaning)              \
     }
 
 #define SERVER_RATE(default_)                                                                                \

@@ -1,6 +1,7 @@
 // Reference documentation from the rows.
 #include "base/memory.h"
 #include "config/fields_impl.h"
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ static void cell(struct bytes *text, const char *content)
 static void type_cell(const struct field *field, struct bytes *text)
 {
     char words[NAMES_BYTES];
+    assert(field->registry || (field->type != FIELD_CHOICE && field->type != FIELD_CHOICES));
     if (field->type == FIELD_CHOICE)
         bytes_format(text, "one [%s](#%s)", field->registry->what, field->registry->what);
     else if (field->type == FIELD_CHOICES)

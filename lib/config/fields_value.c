@@ -113,7 +113,7 @@ static void unit_format(int64_t value, const struct unit *units, size_t n_units,
 {
     const struct unit *unit = &units[0];
     if (value == 0) { // in any unit
-        strcpy(ret, "0");
+        memcpy(ret, "0", sizeof "0");
         return;
     }
     for (size_t i = 1; i < n_units; i++)

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "data/partition.h"
 #include "data/pools.h"
+#include <assert.h>
 
 struct column_options {
     const char *by;
@@ -37,6 +38,7 @@ static enum status share(const void *options, size_t n_samples, const uint32_t *
         return error_no_memory(error, n_groups * sizeof *order);
     for (size_t i = 0; i < n_groups; i++)
         order[i] = (uint32_t)i;
+    assert(n_learners > 0);
     struct random random = partition_random(seed, 0, 0, 1);
     random_shuffle(&random, order, n_groups);
     for (size_t i = 0; i < n_samples; i++)

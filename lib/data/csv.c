@@ -9,8 +9,8 @@ static const char *const header_words[] = {"auto", "true", "false", NULL};
 static const char *const missing_words[] = {"error", "mean", "zero", "drop", NULL};
 
 #define ROW(name_, type_, fallback_, help_)                                                                  \
-    .name = #name_, .type = type_, .offset = offsetof(struct csv_options, name_), .fallback = fallback_,     \
-    .help = help_
+    .name = #name_, .type = (type_), .offset = offsetof(struct csv_options, name_), .fallback = (fallback_), \
+    .help = (help_)
 
 static const struct field fields[] = {
     {ROW(header, FIELD_WORD, "auto", "Whether the first record names the columns; auto looks"),

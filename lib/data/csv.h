@@ -61,7 +61,7 @@ struct csv_samples {
 
 enum status csv_samples_open(struct csv_samples *ret, const struct csv *csv, struct error *error);
 // `ret->record.n_cells` is 0 at the end.
-enum status csv_samples_next(struct csv_samples *ret, const struct csv *csv, struct error *error);
+enum status csv_samples_next(struct csv_samples *samples, const struct csv *csv, struct error *error);
 bool csv_is_missing(const struct csv *csv, const char *text);
 // The number in a cell that is not missing; fails with its position when there is none.
 enum status csv_cell_number(const struct csv *csv, const struct csv_samples *samples, size_t column,

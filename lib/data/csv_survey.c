@@ -3,6 +3,7 @@
 #include "data/csv.h"
 #include "data/csv_value.h"
 #include "data/shown.h"
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static enum status survey_features(const struct csv *csv, const struct csv_sampl
                                    struct survey *survey, struct error *error)
 {
     for (size_t i = 0; i < csv->n_features; i++) {
-        double value;
+        double value = 0;
         size_t column = csv->features[i];
         if (csv_is_missing(csv, csv_text(&samples->record, column))) {
             if (csv->options->missing == CSV_MISSING_ERROR)
@@ -233,6 +234,7 @@ static enum status number_classes(struct csv *csv, const struct csv *like, const
     csv->classes = memory_array(n, sizeof *csv->classes);
     if (status == STATUS_OK && !csv->classes)
         status = error_no_memory(error, n * sizeof *csv->classes);
+    assert(survey->label_of || n == 0);
     for (size_t i = 0; i < n && status == STATUS_OK; i++) {
         const char *label = survey->labels.items[survey->label_of[i]];
         status = words_add(&names, label, &number, error);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "data/partition.h"
 #include "data/pools.h"
+#include <assert.h>
 
 struct interleaved_options {
     int64_t period;
@@ -24,6 +25,7 @@ static enum status share(const void *options, size_t n_samples, const uint32_t *
 {
     size_t given = (size_t)((const struct interleaved_options *)options)->period;
     size_t period = given ? given : n_learners;
+    assert(n_learners > 0);
     if (period < n_learners || period > n_samples)
         return error_set(
             error, STATUS_INVALID_ARGUMENT,

@@ -14,7 +14,7 @@ struct adam_options {
 #define ADAM_REAL(member, default_, low, open, high, meaning)                                                \
     {                                                                                                        \
         .name = #member, .type = FIELD_REAL, .offset = offsetof(struct adam_options, member),                \
-        .fallback = default_, .min = low, .max = high, .above = open, .help = meaning                        \
+        .fallback = (default_), .min = (low), .max = (high), .above = (open), .help = (meaning)              \
     }
 
 #define ADAM_FIELDS(decay_default, decay_meaning)                                                            \

@@ -28,7 +28,7 @@ static inline void find_lanes(const struct window *window, const float *restrict
             size_t offset = i * window->input[1] + j;
             const float *tap = rows + offset;
             values value = {tap[lanes[0]], tap[lanes[1]], tap[lanes[2]], tap[lanes[3]]};
-            offsets wins = (value > best) | (value != value);
+            offsets wins = (value > best) | (value != value); // NOLINT(misc-redundant-expression): NaN wins
             best = (values)choose(wins, (offsets)value, (offsets)best);
             winners = choose(wins, (int32_t)offset - (offsets){0}, winners);
         }

@@ -35,7 +35,8 @@ static double factor(const void *schedule_options, uint64_t step, uint64_t n_ste
     if (warming_up(options->warmup_steps, step, &rise))
         return rise;
     uint64_t since = step - (uint64_t)options->warmup_steps;
-    return pow(options->factor, (double)(since / (uint64_t)options->every));
+    uint64_t n_falls = since / (uint64_t)options->every;
+    return pow(options->factor, (double)n_falls);
 }
 
 const struct schedule_kind schedule_step = {

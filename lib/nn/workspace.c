@@ -226,7 +226,7 @@ static const float *forward(const struct model *model, struct workspace *workspa
 
 // `gradient` of the layer's output, overwritten; `ret_below`, of its input, NULL when nobody needs it.
 static void backward_layer(struct workspace *workspace, size_t index, const float *parameters, size_t batch,
-                           float *gradient, float *ret_below, float *ret_gradient)
+                           const float *gradient, float *ret_below, float *ret_gradient)
 {
     const struct model_layer *layer = &workspace->model->layers[index];
     struct layer_pass pass = open_pass(workspace, index, parameters, batch);

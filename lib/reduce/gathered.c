@@ -142,6 +142,7 @@ static void visit_pairs(void *user, const struct tile *tile)
     struct comparing *comparing = user;
     comparing->tile = tile;
     gathered_share_out(comparing->gathered, comparing->gathered->n_rows, compare_with_earlier, comparing);
+    comparing->tile = NULL;
 }
 
 static void visit_norms(void *user, const struct tile *tile)
@@ -149,6 +150,7 @@ static void visit_norms(void *user, const struct tile *tile)
     struct comparing *comparing = user;
     comparing->tile = tile;
     gathered_share_out(comparing->gathered, comparing->gathered->n_rows, compare_with_reference, comparing);
+    comparing->tile = NULL;
 }
 
 enum status gathered_distances(const struct gathered *gathered, double *ret, struct error *error)

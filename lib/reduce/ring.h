@@ -19,7 +19,7 @@ bool ring_fold(int64_t *restrict sum, const void *restrict x, size_t n, double s
 // What is wrong with the first bad term x[i] * scale, and with `ret_index` (may be NULL) which it is; the
 // cause of a refusal.
 enum ring_fault { RING_FINE, RING_NOT_FINITE, RING_OUT_OF_RANGE };
-enum ring_fault ring_check(const void *x, size_t n, double scale, size_t *ret_index);
+enum ring_fault ring_check(const void *values, size_t n, double scale, size_t *ret_index);
 
 // sum[i] += x[i], where x holds the sums of `n_terms` folds, as another ring's. False when one is larger in
 // size than so many terms can be: then `sum` is as it was. ring_take takes such an addition back.

@@ -41,7 +41,8 @@ static const char *series_name(const char *name)
     static const char *const words[] = {"train", "test", "learners' own"};
     if (strcmp(name, "local_accuracy_worst") == 0)
         return "worst learner";
-    return side_of(name) < ARRAY_SIZE(words) && !is_spread(name) ? words[side_of(name)] : name;
+    size_t side = side_of(name);
+    return side < ARRAY_SIZE(words) && !is_spread(name) ? words[side] : name;
 }
 
 static const char *series_style(const char *name)

@@ -7,7 +7,7 @@
 
 static const char *unknown(char *ret)
 {
-    return strcpy(ret, "–");
+    return memcpy(ret, "–", sizeof "–");
 }
 
 static const char *long_time(double seconds, char *ret)

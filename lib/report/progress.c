@@ -184,6 +184,14 @@ static int digits_of(uint32_t n)
     return snprintf(NULL, 0, "%" PRIu32, n);
 }
 
+static void add_cells(struct line *line, const char *style, const char *cell, size_t n)
+{
+    char text[4 * BAR_CELLS_MAX] = "";
+    for (size_t i = 0, at = 0; i < n; i++)
+        at += (size_t)snprintf(text + at, sizeof text - at, "%s", cell);
+    line_add(line, style, "%s", text);
+}
+
 static void add_bar(struct line *line, const struct progress *progress)
 {
     size_t cells = line->limit_columns / 3;
@@ -198,11 +206,8 @@ static void add_bar(struct line *line, const struct progress *progress)
         share = fmin(done / progress->options.rounds, 1);
     }
     size_t full = (size_t)(share * (double)cells + 1e-9);
-    char on[4 * BAR_CELLS_MAX] = "", off[4 * BAR_CELLS_MAX] = "";
-    for (size_t i = 0; i < cells; i++)
-        strcat(i < full ? on : off, progress->unicode ? (i < full ? "━" : "─") : i < full ? "#" : "-");
-    line_add(line, CYAN, "%s", on);
-    line_add(line, DIM, "%s", off);
+    add_cells(line, CYAN, progress->unicode ? "━" : "#", full);
+    add_cells(line, DIM, progress->unicode ? "─" : "-", cells - full);
 }
 
 static void draw(struct progress *progress)

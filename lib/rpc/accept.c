@@ -88,11 +88,16 @@ static void sweep(void)
     door.n = n;
 }
 
+static bool is_same(const struct host *a, const struct host *b)
+{
+    return a->family == b->family && memcmp(&a->address, &b->address, sizeof a->address) == 0;
+}
+
 static size_t count(const struct host *host)
 {
     size_t n = 0;
     for (size_t i = 0; i < door.n; i++)
-        n += memcmp(&door.connections[i].host, host, sizeof *host) == 0;
+        n += is_same(&door.connections[i].host, host);
     return n;
 }
 
@@ -136,6 +141,7 @@ static int turn_away(int listener)
 
 // ---- what listeners call --------------------------------------------------------------------------------
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the C library's names are its own
 __attribute__((visibility("default"))) int accept4(int listener, struct sockaddr *address, socklen_t *n,
                                                    int flags)
 {

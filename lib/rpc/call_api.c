@@ -139,14 +139,14 @@ void rpc_call_set_events(struct rpc_call *call, const struct rpc_events *events,
     pthread_mutex_unlock(&call->lock);
 }
 
-const char *rpc_call_peer(const struct rpc_call *constant)
+const char *rpc_call_peer(const struct rpc_call *call)
 {
-    struct rpc_call *call = (struct rpc_call *)(uintptr_t)constant; // asked for once, then kept
-    pthread_mutex_lock(&call->lock);
-    if (!call->peer && call->grpc)
-        call->peer = grpc_call_get_peer(call->grpc);
-    const char *peer = call->peer ? call->peer : "";
-    pthread_mutex_unlock(&call->lock);
+    struct rpc_call *mutable = (struct rpc_call *)(uintptr_t)call; // asked for once, then kept
+    pthread_mutex_lock(&mutable->lock);
+    if (!mutable->peer && mutable->grpc)
+        mutable->peer = grpc_call_get_peer(mutable->grpc);
+    const char *peer = mutable->peer ? mutable->peer : "";
+    pthread_mutex_unlock(&mutable->lock);
     return peer;
 }
 

@@ -59,8 +59,8 @@ static bool accepts(size_t example, enum target_type type)
 }
 
 #define EACH_TRIAL(example, type)                                                                            \
-    for (size_t example = 0; example < ARRAY_SIZE(examples); example++)                                      \
-        for (enum target_type type = TARGET_CLASS; type <= TARGET_VALUES; type++)                            \
+    for (size_t example = 0; (example) < ARRAY_SIZE(examples); (example)++)                                  \
+        for (enum target_type type = TARGET_CLASS; (type) <= TARGET_VALUES; (type)++)                        \
             if (accepts(example, type))
 
 Test(losses, every_kind_has_an_example_and_accepts_some_targets)
