@@ -9,6 +9,7 @@
 
 #define X(name) extern const struct command command_##name;
 #include "cli/commands.def"
+#include "nn/blas.h"
 #undef X
 
 static const struct command *const commands[] = {
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
     // beside them.
     setenv("OPENBLAS_NUM_THREADS", "1", 0);
     memory_tune_for_streams();
+    blas_open();
     log_open("cohort", LOG_INFO, LOG_AUTO);
     enum status status = access_take(&argc, argv, &error);
     if (status == STATUS_OK)

@@ -21,9 +21,15 @@ void blas_add_products(size_t n, size_t k, const double *a, double *c)
                 (blasint)n);
 }
 
+// Of OpenBLAS with threads of its own: ends them. They were started with the program, one a core, and would go
+// on looking for work for a while.
+extern int blas_thread_shutdown_(void) __attribute__((weak));
+
 void blas_open(void)
 {
     openblas_set_num_threads(1);
+    if (blas_thread_shutdown_)
+        blas_thread_shutdown_();
 }
 
 void blas_describe(char *ret, size_t bytes)
