@@ -3,25 +3,30 @@
 // each sends it back, the server folds what arrives into the ring (a lock a block of 1 MiB) and makes the
 // mean of the sums.
 //
-//     bench-star LEARNERS PARAMETERS ROUNDS    prints the median and the 95th percentile of a round in
-//     seconds
+//     bench-star LEARNERS PARAMETERS ROUNDS [HEADER]    prints the median and the 95th percentile of a round
+//     in seconds
+//
+// With HEADER, so many bytes go before each block, as protocols have it: where what is copied lies with
+// respect to whole vectors decides how fast the kernel copies it (docs/benchmarks.md).
 #include "base/clock.h"
 #include "base/memory.h"
 #include "reduce/ring.h"
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BLOCK_VALUES = 1 << 18, LEARNERS_MAX = 1024 };
+enum { BLOCK_VALUES = 1 << 18, LEARNERS_MAX = 1024, HEADER_BYTES_MAX = 4096 };
 
 struct star {
-    size_t n_learners, n_values, n_blocks;
+    size_t n_learners, n_values, n_blocks, header_bytes;
     unsigned long n_rounds;
     float *model;           // [n_values]
     int64_t *sums;          // [n_values]
@@ -63,6 +68,46 @@ static void receive_all(int socket, void *data, size_t bytes)
     }
 }
 
+static size_t block_size(size_t n_values, size_t block)
+{
+    size_t left = n_values - block * BLOCK_VALUES;
+    return left < BLOCK_VALUES ? left : BLOCK_VALUES;
+}
+
+// A header and a block in one call, as long as the socket takes them.
+static void send_block(int socket, size_t header_bytes, const void *data, size_t bytes)
+{
+    static const char header[HEADER_BYTES_MAX];
+    struct iovec parts[2] = {{(void *)(uintptr_t)header, header_bytes}, {(void *)(uintptr_t)data, bytes}};
+    const struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
+    ssize_t n = sendmsg(socket, &message, MSG_NOSIGNAL);
+    if (n <= 0)
+        fail("sendmsg");
+    size_t sent = (size_t)n;
+    if (sent < header_bytes)
+        send_all(socket, header + sent, header_bytes - sent);
+    size_t of_data = sent > header_bytes ? sent - header_bytes : 0;
+    send_all(socket, (const char *)data + of_data, bytes - of_data);
+}
+
+static void send_model(int socket, size_t header_bytes, const float *values, size_t n_values)
+{
+    if (header_bytes == 0) {
+        send_all(socket, values, n_values * sizeof *values);
+        return;
+    }
+    for (size_t first = 0; first < n_values; first += BLOCK_VALUES)
+        send_block(socket, header_bytes, values + first,
+                   block_size(n_values, first / BLOCK_VALUES) * sizeof *values);
+}
+
+static void receive_block(int socket, size_t header_bytes, float *values, size_t n)
+{
+    char header[HEADER_BYTES_MAX];
+    receive_all(socket, header, header_bytes);
+    receive_all(socket, values, n * sizeof *values);
+}
+
 static void *allocate(size_t n, size_t bytes)
 {
     void *block = memory_array(n, bytes);
@@ -73,34 +118,32 @@ static void *allocate(size_t n, size_t bytes)
 
 // ---- a learner's process
 
-static void learn(struct sockaddr_in address, size_t n_values, unsigned long n_rounds)
+static void learn(const struct star *star, struct sockaddr_in address)
 {
     int one = 1, peer = socket(AF_INET, SOCK_STREAM, 0);
     if (peer < 0 || connect(peer, (struct sockaddr *)&address, sizeof address))
         fail("connect");
     setsockopt(peer, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    const size_t n_values = star->n_values, header_bytes = star->header_bytes;
     float *model = allocate(n_values, sizeof *model);
-    for (unsigned long round = 0; round < n_rounds; round++) {
-        receive_all(peer, model, n_values * sizeof *model);
-        send_all(peer, model, n_values * sizeof *model);
+    for (unsigned long round = 0; round < star->n_rounds; round++) {
+        for (size_t first = 0; header_bytes && first < n_values; first += BLOCK_VALUES)
+            receive_block(peer, header_bytes, model + first, block_size(n_values, first / BLOCK_VALUES));
+        if (!header_bytes)
+            receive_all(peer, model, n_values * sizeof *model);
+        send_model(peer, header_bytes, model, n_values);
     }
     _exit(0);
 }
 
 // ---- the server
 
-static size_t block_size(const struct star *star, size_t block)
-{
-    size_t left = star->n_values - block * BLOCK_VALUES;
-    return left < BLOCK_VALUES ? left : BLOCK_VALUES;
-}
-
 static void collect(const struct seat *seat, float *values)
 {
     struct star *star = seat->star;
     for (size_t block = 0; block < star->n_blocks; block++) {
-        size_t n = block_size(star, block);
-        receive_all(seat->socket, values, n * sizeof *values);
+        size_t n = block_size(star->n_values, block);
+        receive_block(seat->socket, star->header_bytes, values, n);
         pthread_mutex_lock(&star->locks[block]);
         bool folded = ring_fold(star->sums + block * BLOCK_VALUES, values, n, 1);
         pthread_mutex_unlock(&star->locks[block]);
@@ -114,7 +157,7 @@ static void reduce(const struct seat *seat)
 {
     struct star *star = seat->star;
     for (size_t block = seat->index; block < star->n_blocks; block += star->n_learners) {
-        size_t first = block * BLOCK_VALUES, n = block_size(star, block);
+        size_t first = block * BLOCK_VALUES, n = block_size(star->n_values, block);
         ring_mean(star->model + first, star->sums + first, n, (double)star->n_learners);
         memset(star->sums + first, 0, n * sizeof *star->sums);
     }
@@ -127,7 +170,7 @@ static void *serve(void *argument)
     float *values = allocate(BLOCK_VALUES, sizeof *values);
     for (unsigned long round = 0; round < star->n_rounds; round++) {
         pthread_barrier_wait(&star->step); // the round begins
-        send_all(seat->socket, star->model, star->n_values * sizeof *star->model);
+        send_model(seat->socket, star->header_bytes, star->model, star->n_values);
         collect(seat, values);
         pthread_barrier_wait(&star->step); // everything has been folded
         reduce(seat);
@@ -177,13 +220,15 @@ int main(int argc, char **argv)
 {
     static struct seat seats[LEARNERS_MAX];
     static struct star star; // its threads may leave the last barrier while main ends
-    if (argc == 4) {
+    if (argc == 4 || argc == 5) {
         star.n_learners = strtoul(argv[1], NULL, 10);
         star.n_values = strtoul(argv[2], NULL, 10);
         star.n_rounds = strtoul(argv[3], NULL, 10);
+        star.header_bytes = argc == 5 ? strtoul(argv[4], NULL, 10) : 0;
     }
-    if (!star.n_learners || star.n_learners > LEARNERS_MAX || !star.n_values || !star.n_rounds) {
-        fprintf(stderr, "usage: bench-star LEARNERS PARAMETERS ROUNDS\n");
+    if (!star.n_learners || star.n_learners > LEARNERS_MAX || !star.n_values || !star.n_rounds ||
+        star.header_bytes > HEADER_BYTES_MAX) {
+        fprintf(stderr, "usage: bench-star LEARNERS PARAMETERS ROUNDS [HEADER]\n");
         return 2;
     }
     int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -194,7 +239,7 @@ int main(int argc, char **argv)
         fail("listen");
     for (size_t i = 0; i < star.n_learners; i++)
         if (fork() == 0)
-            learn(address, star.n_values, star.n_rounds);
+            learn(&star, address);
     for (size_t i = 0; i < star.n_learners; i++) {
         seats[i] = (struct seat){.star = &star, .index = i, .socket = accept(listener, NULL, NULL)};
         if (seats[i].socket < 0)

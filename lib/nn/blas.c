@@ -21,8 +21,8 @@ void blas_add_products(size_t n, size_t k, const double *a, double *c)
                 (blasint)n);
 }
 
-// Of OpenBLAS with threads of its own: ends them. They were started with the program, one a core, and would go
-// on looking for work for a while.
+// Of OpenBLAS with threads of its own: ends them. They were started with the program, one a core, and would
+// go on looking for work for a while.
 extern int blas_thread_shutdown_(void) __attribute__((weak));
 
 void blas_open(void)

@@ -15,7 +15,7 @@ struct chain {
         .text = BYTES_INIT                                                                                   \
     }
 
-// DATA_LOSS, with the round, unless every line is a record and follows the one before, and there is one. To be
-// released in any case.
+// DATA_LOSS, with the round, unless every line is a record and follows the one before, and there is one. To
+// be released in any case.
 enum status chain_read(struct chain *ret, const char *path, struct error *error);
 void chain_release(struct chain *chain);

@@ -64,7 +64,8 @@ static size_t ask(const void *data, size_t n, int quiet_ms, char ret[ANSWER_BYTE
 static bool is_answer(const char *text)
 {
     int code = 0;
-    return strncmp(text, "HTTP/1.", 7) == 0 && sscanf(text + 8, " %3d ", &code) == 1 && code >= 100 && code < 600;
+    return strncmp(text, "HTTP/1.", 7) == 0 && sscanf(text + 8, " %3d ", &code) == 1 && code >= 100 &&
+           code < 600;
 }
 
 static void ask_honestly(void)

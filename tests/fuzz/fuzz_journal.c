@@ -1,8 +1,8 @@
 // The coordinator's state folder, as it finds it at its start: a journal that anyone may have written into.
 // The first byte says what follows: the bytes of the database, and after them (their number is told first) of
-// its write-ahead log; or, odd, SQL that is run on a good journal. There sealed(round, summaries, weight) gives
-// an honest record. Whatever is there, the coordinator starts or says why not; what it took over can be asked
-// for, and it starts again.
+// its write-ahead log; or, odd, SQL that is run on a good journal. There sealed(round, summaries, weight)
+// gives an honest record. Whatever is there, the coordinator starts or says why not; what it took over can be
+// asked for, and it starts again.
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/log.h"

@@ -1,6 +1,6 @@
-// Models as a coordinator sends them to a learner, with assignments and in pieces. Bytes: which downlink codec
-// the experiment has; then models, each with what is told of it and its bytes. What is taken is the same
-// however it is cut, and whatever is told, a model that is sent as it is can be taken afterwards.
+// Models as a coordinator sends them to a learner, with assignments and in pieces. Bytes: which downlink
+// codec the experiment has; then models, each with what is told of it and its bytes. What is taken is the
+// same however it is cut, and whatever is told, a model that is sent as it is can be taken afterwards.
 #include "base/log.h"
 #include "base/memory.h"
 #include "fuzz.h"

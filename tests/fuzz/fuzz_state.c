@@ -1,7 +1,7 @@
 // A learner's state file, as it finds it when it starts anew. The first byte chooses the experiment; the
-// second says whether the rest is the file, or (odd) a line of a header and the vectors of a file that is whole
-// and of this experiment. What is taken up serves for the next round, and is kept and taken up again as the
-// same.
+// second says whether the rest is the file, or (odd) a line of a header and the vectors of a file that is
+// whole and of this experiment. What is taken up serves for the next round, and is kept and taken up again as
+// the same.
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -45,8 +45,7 @@ static void begin(const char *folder)
                  experiments[i]);
         enum status status = study_open(&host, id, yaml, &trials[i].study, &error);
         if (status == STATUS_OK)
-            status =
-                study_bind(trials[i].study, &sample, 3, TARGET_CLASS, 0, &trials[i].variant, &error);
+            status = study_bind(trials[i].study, &sample, 3, TARGET_CLASS, 0, &trials[i].variant, &error);
         if (status != STATUS_OK)
             fprintf(stderr, "%s\n", error.message);
         fuzz_require(status == STATUS_OK);
