@@ -276,6 +276,10 @@ enum status job_partial_begin(struct job *job, const cohort_v1_SummaryHeader *he
 bool job_partial_end(struct job_partial *partial, enum status finished, cohort_v1_Reason reason,
                      const struct error *error);
 
+// The round machine of what the options ask for (job_rounds.c), which then asks for what is to be done. NULL
+// when out of memory.
+struct round *job_make_round(struct job *job);
+
 // ---- work in the pool (job_work.c) ----------------------------------------------------------------------
 
 void job_start_prepare(struct job *job);
