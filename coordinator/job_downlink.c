@@ -4,6 +4,7 @@
 #include "base/trace.h"
 #include "coordinator/job.h"
 #include "experiment/coding.h"
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -53,6 +54,7 @@ enum status job_code_model(const struct job *job, const struct coded_setting *se
     if (status == STATUS_OK) {
         coded->round = round;
         coded->differs = coder.n_reference > 0;
+        assert(before || !coded->differs); // the initial model is coded as it is
         if (coded->differs)
             memcpy(coded->base, before->id, sizeof coded->base);
         coder_decode(&coder, coded->bytes, 0, version->n_shared, version->values);

@@ -7,6 +7,7 @@
 extern const struct field tls_fields[];
 
 // The rows of a service's table for `member` of its struct, `options`.
+// NOLINTBEGIN(bugprone-macro-parentheses): members of a struct stand in none
 #define SECURITY_ROWS(options, member)                                                                       \
     {.name = "tls",                                                                                          \
      .type = FIELD_SECTION,                                                                                  \
@@ -30,3 +31,4 @@ extern const struct field tls_fields[];
         .name = "audit", .type = FIELD_TEXT, .offset = offsetof(options, member.audit),                      \
         .help = "file that gets a JSON line for every call: who, what, when, from where, allowed or refused" \
     }
+// NOLINTEND(bugprone-macro-parentheses)

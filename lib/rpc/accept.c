@@ -69,7 +69,9 @@ static struct host host_of(int fd)
     bool local = IN6_IS_ADDR_LOOPBACK(&host.address) ||
                  (IN6_IS_ADDR_V4MAPPED(&host.address) && host.address.s6_addr[12] == 127);
     host.family = address.ss_family == AF_INET || address.ss_family == AF_INET6 ? AF_INET6 : 0;
-    return local ? (struct host){0} : host;
+    if (local)
+        host = (struct host){0};
+    return host;
 }
 
 // ---- under the lock -------------------------------------------------------------------------------------

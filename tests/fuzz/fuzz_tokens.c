@@ -25,8 +25,8 @@ static void check(const struct token_record *records, size_t n, const char *toke
     for (size_t i = 0; i < n; i++)
         if (memcmp(records[i].hash, hash, sizeof hash) == 0)
             of = &records[i];
-    fuzz_require(of && !of->revoked_s && (!of->expires_s || of->expires_s > NOW_S));
-    fuzz_require(found.role == of->identity.role && strcmp(found.name, of->identity.name) == 0);
+    fuzz_require(of && !of->revoked_s && (!of->expires_s || of->expires_s > NOW_S) &&
+                 found.role == of->identity.role && strcmp(found.name, of->identity.name) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
