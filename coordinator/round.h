@@ -20,7 +20,8 @@
 // before, and waits for them. A continuous schedule lets learners train on while rounds are committed: each
 // assignment is bound to the model that it started from, and its summary counts in whatever round is
 // collected when it is whole, `staleness` commits later. One that becomes whole between two rounds is parked
-// for the next one, and so is a learner's second one of a round. round_continuous.c has what differs.
+// for the next one, and so is a learner's second one of a round. round_in_step.c and
+// round_continuous.c have what differs.
 //
 // Not thread-safe: the owner's lock guards it. Operations are called from within events, under that lock.
 #pragma once

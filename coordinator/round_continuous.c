@@ -102,7 +102,7 @@ static bool complete(const struct round *round, const struct census *census, int
     return !more && round->n_submitted >= round_minimum(round);
 }
 
-void continuous_go_on(struct round *round, int64_t now_ms)
+static void continuous_go_on(struct round *round, int64_t now_ms)
 {
     if (round->phase != ROUND_COLLECTING)
         return;
@@ -120,7 +120,7 @@ void continuous_go_on(struct round *round, int64_t now_ms)
         fill(round, &census, now_ms);
 }
 
-void continuous_begin(struct round *round, int64_t now_ms)
+static void continuous_begin(struct round *round, int64_t now_ms)
 {
     uint32_t n_members = round_gather_members(round);
     if (n_members < round_minimum(round)) { // until enough have joined again
@@ -143,7 +143,7 @@ void continuous_begin(struct round *round, int64_t now_ms)
     continuous_go_on(round, now_ms);
 }
 
-void continuous_release(struct round *round)
+static void continuous_release(struct round *round)
 {
     for (uint32_t i = 0; i < round->options.n_learners; i++) {
         struct slot *slot = &round->slots[i];
@@ -153,7 +153,7 @@ void continuous_release(struct round *round)
     }
 }
 
-void continuous_ready(struct round *round, uint32_t slot, bool fresh, int64_t now_ms)
+static void continuous_ready(struct round *round, uint32_t slot, bool fresh, int64_t now_ms)
 {
     struct slot *it = &round->slots[slot];
     if (fresh && !busy(it)) { // whoever takes the place may start at once
@@ -166,7 +166,7 @@ void continuous_ready(struct round *round, uint32_t slot, bool fresh, int64_t no
         continuous_go_on(round, now_ms);
 }
 
-void continuous_anew(struct round *round, uint32_t slot, int64_t now_ms)
+static void continuous_anew(struct round *round, uint32_t slot, int64_t now_ms)
 {
     struct slot *it = &round->slots[slot];
     if (it->task != TASK_ASSIGNED)
@@ -180,7 +180,7 @@ void continuous_anew(struct round *round, uint32_t slot, int64_t now_ms)
 }
 
 // Of an upload under way the end is waited for all the same; a parked summary goes with its learner.
-void continuous_declined(struct round *round, uint32_t slot, int64_t now_ms)
+static void continuous_declined(struct round *round, uint32_t slot, int64_t now_ms)
 {
     struct slot *it = &round->slots[slot];
     if (it->task == TASK_UPLOADING)
@@ -203,9 +203,13 @@ static uint32_t staleness(const struct round *round, uint32_t slot)
     return round->number + !in_time(round, slot) - round->slots[slot].number;
 }
 
-enum round_offer continuous_offer(const struct round *round, uint32_t slot, uint32_t number)
+static enum round_offer continuous_offer(const struct round *round, uint32_t slot, uint32_t number,
+                                         uint32_t attempt, int64_t now_ms)
 {
     const struct slot *it = &round->slots[slot];
+    (void)attempt, (void)now_ms;
+    if (round->phase == ROUND_DONE)
+        return OFFER_WRONG_ROUND;
     if (it->task == TASK_NONE || it->task == TASK_FAILED)
         return OFFER_NOT_SELECTED;
     if (number != it->number)
@@ -217,13 +221,14 @@ enum round_offer continuous_offer(const struct round *round, uint32_t slot, uint
     return staleness(round, slot) > round->options.max_staleness ? OFFER_STALE : OFFER_TAKE;
 }
 
-bool continuous_counts(const struct round *round, uint32_t slot, uint32_t number)
+static bool continuous_counts(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt)
 {
-    return round->phase != ROUND_DONE && round->slots[slot].number == number &&
-           round->slots[slot].task == TASK_UPLOADING;
+    (void)attempt;
+    return round->phase != ROUND_DONE && round->slots[slot].number == number;
 }
 
-enum round_whole continuous_whole(struct round *round, uint32_t slot, uint32_t *ret_staleness, int64_t now_ms)
+static enum round_whole continuous_whole(struct round *round, uint32_t slot, uint32_t *ret_staleness,
+                                         int64_t now_ms)
 {
     struct slot *it = &round->slots[slot];
     *ret_staleness = staleness(round, slot);
@@ -239,12 +244,34 @@ enum round_whole continuous_whole(struct round *round, uint32_t slot, uint32_t *
     return doomed ? WHOLE_VOID : WHOLE_PARK;
 }
 
-void continuous_broken(struct round *round, uint32_t slot, int64_t now_ms)
+static void continuous_broken(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
 {
     struct slot *it = &round->slots[slot];
+    (void)spoilt;
     bool doomed = it->doomed;
     round_set_task(round, slot, doomed ? TASK_FAILED : TASK_ASSIGNED, now_ms);
     if (!doomed && it->state == SLOT_READY)
         send_assignment(round, slot);
     continuous_go_on(round, now_ms);
 }
+
+static void continuous_rejected(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms)
+{
+    (void)spoilt;
+    round_set_task(round, slot, TASK_FAILED, now_ms);
+    continuous_go_on(round, now_ms);
+}
+
+const struct round_flow flow_continuous = {
+    .begin = continuous_begin,
+    .go_on = continuous_go_on,
+    .release = continuous_release,
+    .ready = continuous_ready,
+    .anew = continuous_anew,
+    .declined = continuous_declined,
+    .offer = continuous_offer,
+    .counts = continuous_counts,
+    .whole = continuous_whole,
+    .broken = continuous_broken,
+    .rejected = continuous_rejected,
+};

@@ -3,8 +3,34 @@
 
 #include "coordinator/round.h"
 
+// How rounds flow under one kind of schedule.
+struct round_flow {
+    void (*begin)(struct round *round, int64_t now_ms); // the next round, or waits for members
+    void (*go_on)(struct round *round,
+                  int64_t now_ms);        // something has come, or it is time: commits if it may
+    void (*release)(struct round *round); // nobody is awaited any more
+    // The learner of the slot is there (`fresh`: and was not a member before), has to start from another
+    // model, or will not bring a summary.
+    void (*ready)(struct round *round, uint32_t slot, bool fresh, int64_t now_ms);
+    void (*anew)(struct round *round, uint32_t slot, int64_t now_ms);
+    void (*declined)(struct round *round, uint32_t slot, int64_t now_ms);
+    void (*lost)(struct round *round, int64_t now_ms);  // somebody's connection broke; NULL: no matter
+    void (*again)(struct round *round, int64_t now_ms); // collects the round anew; NULL: never
+    // Its upload, as in round.h: `counts` is asked of slots that are uploading, `whole` of those that count.
+    enum round_offer (*offer)(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt,
+                              int64_t now_ms);
+    bool (*counts)(const struct round *round, uint32_t slot, uint32_t number, uint32_t attempt);
+    enum round_whole (*whole)(struct round *round, uint32_t slot, uint32_t *ret_staleness, int64_t now_ms);
+    void (*paused)(struct round *round, uint32_t slot, int64_t now_ms); // NULL: uploads never go on
+    void (*broken)(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+    void (*rejected)(struct round *round, uint32_t slot, bool spoilt, int64_t now_ms);
+};
+
+extern const struct round_flow flow_in_step, flow_continuous;
+
 struct round {
     struct round_options options;
+    const struct round_flow *flow; // by the options
     struct round_operations operations;
     void *user;
     enum round_phase phase;
@@ -45,20 +71,3 @@ void round_open(struct round *round, uint32_t n_selected, uint64_t weight_unit, 
 void round_start_commit(struct round *round);
 // The deadline has passed with as many summaries as are needed in hand.
 bool round_overdue(const struct round *round, int64_t now_ms);
-
-// ---- continuous schedules (round_continuous.c) ----------------------------------------------------------
-
-void continuous_begin(struct round *round, int64_t now_ms);
-// Commits if it is time to, else gives free places to who may start.
-void continuous_go_on(struct round *round, int64_t now_ms);
-// After the last round: nobody is awaited any more.
-void continuous_release(struct round *round);
-// `fresh`: of a learner that was not a member before.
-void continuous_ready(struct round *round, uint32_t slot, bool fresh, int64_t now_ms);
-void continuous_anew(struct round *round, uint32_t slot, int64_t now_ms);
-void continuous_declined(struct round *round, uint32_t slot, int64_t now_ms);
-enum round_offer continuous_offer(const struct round *round, uint32_t slot, uint32_t number);
-bool continuous_counts(const struct round *round, uint32_t slot, uint32_t number);
-enum round_whole continuous_whole(struct round *round, uint32_t slot, uint32_t *ret_staleness,
-                                  int64_t now_ms);
-void continuous_broken(struct round *round, uint32_t slot, int64_t now_ms);

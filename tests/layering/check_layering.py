@@ -41,6 +41,7 @@ SEES_LESS = {
     "coordinator/round.h": ["rpc", "protos", "store"],
     "coordinator/round_impl.h": ["rpc", "protos", "store"],
     "coordinator/round_continuous.c": ["rpc", "protos", "store"],
+    "coordinator/round_in_step.c": ["rpc", "protos", "store"],
     "coordinator/round_restore.c": ["rpc", "protos", "store"],
     "coordinator/round_view.c": ["rpc", "protos", "store"],
 }
