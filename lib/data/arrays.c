@@ -113,10 +113,25 @@ static enum status open_unlabelled(struct arrays *arrays, const struct arrays *l
     return STATUS_OK;
 }
 
+static enum status open_array(const struct arrays *arrays, bool labels, struct array *ret,
+                              struct error *error)
+{
+    const struct arrays_opener *opener = arrays->opener;
+    const char *path = labels ? arrays->files.labels : arrays->files.features;
+    if (opener->open)
+        return opener->open(arrays->options, &arrays->files, labels, ret, error);
+    if (!path)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "'%s' needs its labels' file beside it: %s holds one array a file; add labels: PATH",
+                         arrays->files.features, opener->name);
+    TRY(stream_open(&ret->stream, path, error));
+    return opener->read_header(ret, error);
+}
+
 static enum status open_labelled(struct arrays *arrays, const struct arrays *like,
                                  const struct array *features, struct array *labels, struct error *error)
 {
-    TRY(arrays->opener->open(arrays->options, &arrays->files, true, labels, error));
+    TRY(open_array(arrays, true, labels, error));
     TRY(check_counts(features, labels, error));
     return open_targets(arrays, like, labels, error);
 }
@@ -124,7 +139,7 @@ static enum status open_labelled(struct arrays *arrays, const struct arrays *lik
 static enum status open_both(struct arrays *arrays, const struct arrays *like, struct array *features,
                              struct array *labels, struct error *error)
 {
-    TRY(arrays->opener->open(arrays->options, &arrays->files, false, features, error));
+    TRY(open_array(arrays, false, features, error));
     arrays->info.n_samples = features->extents[0];
     TRY(sample_shape(arrays, features, &arrays->info.sample, error));
     TRY(has_labels(arrays) ? open_labelled(arrays, like, features, labels, error)
@@ -179,7 +194,7 @@ static enum status read_array(const struct arrays *arrays, bool labels, const ui
                               struct array_scale scale, float *ret, struct error *error)
 {
     struct array array = {0};
-    enum status status = arrays->opener->open(arrays->options, &arrays->files, labels, &array, error);
+    enum status status = open_array(arrays, labels, &array, error);
     size_t size = labels ? arrays->info.n_outputs : shape_size(&arrays->info.sample);
     if (status == STATUS_OK &&
         (array.extents[0] != arrays->info.n_samples || array_sample_size(&array) != size))

@@ -37,10 +37,15 @@ struct arrays_options {
         .help = "Whether labels are classes or values to predict"                                            \
     }
 
-// Opens the features' or the labels' array at its first element; with array_check done.
+// How arrays are found. Either reads a header, with array_check done, and leaves the stream at the first
+// element.
 struct arrays_opener {
+    // Opens the features' or the labels' array; NULL: each stands in a file of its own.
     enum status (*open)(const void *options, const struct data_files *files, bool labels, struct array *ret,
                         struct error *error);
+    // Then reads the header at the stream's start, in messages called `name`.
+    enum status (*read_header)(struct array *ret, struct error *error);
+    const char *name;
     bool images; // a sample of two extents is an image of one channel
 };
 

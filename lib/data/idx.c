@@ -53,20 +53,7 @@ enum status idx_read_header(struct array *ret, struct error *error)
     return array_check(ret, error);
 }
 
-static enum status open_array(const void *options, const struct data_files *files, bool labels,
-                              struct array *ret, struct error *error)
-{
-    const char *path = labels ? files->labels : files->features;
-    if (!path)
-        return error_set(
-            error, STATUS_INVALID_ARGUMENT,
-            "'%s' needs its labels' file beside it: IDX holds one array a file; add labels: PATH",
-            files->features);
-    TRY(stream_open(&ret->stream, path, error));
-    return idx_read_header(ret, error);
-}
-
-static const struct arrays_opener opener = {.open = open_array, .images = true};
+static const struct arrays_opener opener = {.read_header = idx_read_header, .name = "IDX", .images = true};
 
 static enum status idx_open(const void *options, const struct data_files *files, const void *like, void **ret,
                             struct source_info *ret_info, struct error *error)

@@ -2,20 +2,7 @@
 #include "data/arrays.h"
 #include "data/npy_header.h"
 
-static enum status open_array(const void *options, const struct data_files *files, bool labels,
-                              struct array *ret, struct error *error)
-{
-    const char *path = labels ? files->labels : files->features;
-    if (!path)
-        return error_set(
-            error, STATUS_INVALID_ARGUMENT,
-            "'%s' needs its labels' file beside it: NPY holds one array a file; add labels: PATH",
-            files->features);
-    TRY(stream_open(&ret->stream, path, error));
-    return npy_read_header(ret, error);
-}
-
-static const struct arrays_opener opener = {.open = open_array};
+static const struct arrays_opener opener = {.read_header = npy_read_header, .name = "NPY"};
 
 static enum status npy_open(const void *options, const struct data_files *files, const void *like, void **ret,
                             struct source_info *ret_info, struct error *error)
