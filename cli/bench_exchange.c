@@ -166,7 +166,7 @@ static enum status start(struct bench *bench, struct error *error)
     TRY(rpc_channel_new(&bench->channel, bench->runtime, address, error));
     if (bench->coordinator)
         TRY(check_nobody_waits(bench, error));
-    TRY(steer_create(bench->channel, bench->yaml.data, bench->experiment_id, error));
+    TRY(steer_create(bench->channel, &bench->experiment, "", bench->experiment_id, error));
     return local_start_topology(&bench->running, address, &bench->experiment.options.collaboration.topology,
                                 bench->name, (uint32_t)bench->learners, (uint32_t)bench->processes, error);
 }

@@ -279,7 +279,7 @@ static enum status run_experiment(struct session *session, struct error *error)
     progress_note(session->progress, "starting %u learners in %u processes", session->n_learners,
                   session->n_processes);
     TRY(start_processes(session, error));
-    TRY(steer_create(session->channel, session->yaml.data, session->experiment_id, error));
+    TRY(steer_create(session->channel, &session->experiment, "", session->experiment_id, error));
     TRY(run_chain_new(&session->chain, session->yaml.data, error));
     TRY(follow(session, error));
     return finish(session, error);

@@ -4,28 +4,40 @@
 #include <stdio.h>
 #include <string.h>
 
-enum status steer_create(struct rpc_channel *channel, const char *yaml, char ret_id[64], struct error *error)
+static enum status create(struct rpc_channel *channel, const struct experiment *experiment,
+                          cohort_v1_CreateExperimentRequest *request, char ret_id[64], struct error *error)
 {
-    return steer_submit(channel, yaml, "", ret_id, error);
+    cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
+    struct bytes yaml = BYTES_INIT, defaults = BYTES_INIT;
+    experiment_dump(experiment, &yaml);
+    experiment_defaults(experiment, &defaults);
+    request->yaml = yaml.data;
+    request->has_resolved = true;
+    request->resolved.defaults = defaults.data;
+    snprintf(request->resolved.version, sizeof request->resolved.version, "%s", COHORT_VERSION);
+    enum status status = yaml.failed || defaults.failed
+                             ? error_no_memory(error, yaml.n)
+                             : rpc_unary(channel, "/cohort.v1.Coordinator/CreateExperiment", CALL_TIMEOUT_MS,
+                                         cohort_v1_CreateExperimentRequest_fields, request,
+                                         cohort_v1_CreateExperimentResponse_fields, &response, error);
+    bytes_release(&yaml);
+    bytes_release(&defaults);
+    if (status == STATUS_OK)
+        snprintf(ret_id, 64, "%s", response.experiment.id);
+    pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
+    return status;
 }
 
-enum status steer_submit(struct rpc_channel *channel, const char *yaml, const char *request_id,
-                         char ret_id[64], struct error *error)
+enum status steer_create(struct rpc_channel *channel, const struct experiment *experiment,
+                         const char *request_id, char ret_id[64], struct error *error)
 {
     cohort_v1_CreateExperimentRequest request = cohort_v1_CreateExperimentRequest_init_zero;
-    cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
-    request.yaml = (char *)(uintptr_t)yaml; // encoded, not changed
     if (strlen(request_id) >= sizeof request.request_id)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "request id '%s' is too long; %zu characters are the most", request_id,
                          sizeof request.request_id - 1);
     snprintf(request.request_id, sizeof request.request_id, "%s", request_id);
-    TRY(rpc_unary(channel, "/cohort.v1.Coordinator/CreateExperiment", CALL_TIMEOUT_MS,
-                  cohort_v1_CreateExperimentRequest_fields, &request,
-                  cohort_v1_CreateExperimentResponse_fields, &response, error));
-    snprintf(ret_id, 64, "%s", response.experiment.id);
-    pb_release(cohort_v1_CreateExperimentResponse_fields, &response);
-    return STATUS_OK;
+    return create(channel, experiment, &request, ret_id, error);
 }
 
 enum status steer_outcome(const cohort_v1_Experiment *experiment, struct error *error)

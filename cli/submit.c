@@ -14,11 +14,11 @@ struct submission {
     bool watch;
 };
 
-static enum status send(struct submission *it, const char *yaml, struct error *error)
+static enum status send(struct submission *it, const struct experiment *experiment, struct error *error)
 {
     char id[64];
     TRY(remote_open(&it->remote, error));
-    TRY(steer_submit(it->remote.channel, yaml, it->request_id, id, error));
+    TRY(steer_create(it->remote.channel, experiment, it->request_id, id, error));
     printf("%s\n", id);
     fflush(stdout);
     return it->watch ? watch_experiment(&it->remote, id, &(struct watch_options){0}, error) : STATUS_OK;
@@ -27,13 +27,9 @@ static enum status send(struct submission *it, const char *yaml, struct error *e
 static enum status submit(struct submission *it, struct error *error)
 {
     struct experiment experiment = EXPERIMENT_INIT;
-    struct bytes yaml = BYTES_INIT;
     enum status status = experiment_file_load(&experiment, it->file, &it->sets, it->seed, error);
-    if (status == STATUS_OK) {
-        experiment_dump(&experiment, &yaml);
-        status = yaml.failed ? error_no_memory(error, yaml.n) : send(it, yaml.data, error);
-    }
-    bytes_release(&yaml);
+    if (status == STATUS_OK)
+        status = send(it, &experiment, error);
     experiment_release(&experiment);
     return status;
 }

@@ -37,7 +37,8 @@ static void create_experiment(struct rpc_call *call, void *service, const void *
     cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
     struct error error = ERROR_INIT;
     struct job *job = NULL;
-    enum status status = job_new(coordinator, request->yaml ? request->yaml : "", &job, &error);
+    const struct experiment_origin origin = {request->resolved.version, request->resolved.defaults};
+    enum status status = job_new(coordinator, request->yaml ? request->yaml : "", &origin, &job, &error);
     coordinator_lock(coordinator);
     if (status == STATUS_OK)
         status = job_admit(job, request->request_id, &job, &error);

@@ -29,30 +29,33 @@ static enum status check_limits(const struct job *job, struct error *error)
     return STATUS_OK;
 }
 
-static enum status build(struct job *job, const char *yaml, struct error *error)
+static enum status build(struct job *job, const char *yaml, const struct experiment_origin *origin,
+                         struct error *error)
 {
-    TRY(experiment_parse(&job->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error));
+    TRY(experiment_receive(&job->experiment, yaml, origin, error));
     TRY(check_limits(job, error));
     job->rules = experiment_rules(&job->experiment.options);
     job->n_slots = job->n_free = (uint32_t)job->experiment.options.collaboration.learners;
     job->created_unix_ms = clock_unix_ms();
     job->wake_at_ms = INT64_MAX;
     experiment_dump(&job->experiment, &job->yaml);
+    experiment_defaults(&job->experiment, &job->defaults);
     job->slots = memory_array(job->n_slots, sizeof *job->slots);
     job->events = events_new();
     job->round = job_make_round(job);
-    if (!job->slots || !job->events || !job->round || job->yaml.failed)
+    if (!job->slots || !job->events || !job->round || job->yaml.failed || job->defaults.failed)
         return error_no_memory(error, job->n_slots * sizeof *job->slots);
     return job_peers_new(job, error);
 }
 
-enum status job_new(struct coordinator *coordinator, const char *yaml, struct job **ret, struct error *error)
+enum status job_new(struct coordinator *coordinator, const char *yaml, const struct experiment_origin *origin,
+                    struct job **ret, struct error *error)
 {
     struct job *job = memory_zalloc(sizeof *job);
     if (!job)
         return error_no_memory(error, sizeof *job);
     job->coordinator = coordinator;
-    enum status status = build(job, yaml, error);
+    enum status status = build(job, yaml, origin, error);
     if (status != STATUS_OK)
         job_free(job);
     else
@@ -117,6 +120,7 @@ struct job *job_free(struct job *job)
     model_free(job->model);
     dataset_release(&job->test.dataset);
     bytes_release(&job->yaml);
+    bytes_release(&job->defaults);
     experiment_release(&job->experiment);
     return memory_free(job);
 }
@@ -215,6 +219,9 @@ void job_enrol(struct job *job, uint32_t slot, struct member *member)
     enrol->yaml = job->yaml.data;
     enrol->index = slot;
     enrol->learners = job->n_slots;
+    enrol->has_resolved = true;
+    enrol->resolved.defaults = job->defaults.data;
+    snprintf(enrol->resolved.version, sizeof enrol->resolved.version, "%s", COHORT_VERSION);
     member_send(member, &message);
     job_event_learner(job, member, "");
 }

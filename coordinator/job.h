@@ -78,7 +78,8 @@ struct job {
     char id[64], request_id[128];
     struct experiment experiment;
     struct round_rules rules;
-    struct bytes yaml; // resolved
+    struct bytes yaml;     // resolved
+    struct bytes defaults; // of its options, those that stand at their defaults
     int64_t created_unix_ms;
     struct round *round;
     struct job_slot *slots;   // [n_slots]
@@ -144,7 +145,8 @@ struct job {
 };
 
 // Makes an experiment from YAML. Without the lock: reading a large text takes a while.
-enum status job_new(struct coordinator *coordinator, const char *yaml, struct job **ret, struct error *error);
+enum status job_new(struct coordinator *coordinator, const char *yaml, const struct experiment_origin *origin,
+                    struct job **ret, struct error *error);
 // Admits it; the same request_id (when not empty) gives the job that was admitted before. Takes `job_take`
 // over, also on failure.
 enum status job_admit(struct job *job_take, const char *request_id, struct job **ret, struct error *error);

@@ -176,7 +176,7 @@ static enum status restore(void *user, const struct journal_experiment *from, st
     struct job *job = NULL;
     enum status status = check(coordinator, from, error);
     if (status == STATUS_OK)
-        status = job_new(coordinator, from->yaml, &job, error);
+        status = job_new(coordinator, from->yaml, &(struct experiment_origin){0}, &job, error);
     if (status == STATUS_OK)
         status = fill(job, from, error);
     if (status != STATUS_OK) {

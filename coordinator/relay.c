@@ -37,9 +37,11 @@ static void free_job(struct relay_job *job)
     memory_free(job);
 }
 
-enum status relay_job_open(struct relay *relay, const char *id, const char *yaml, struct relay_job **ret,
+enum status relay_job_open(struct relay *relay, const cohort_v1_Enrol *enrol, struct relay_job **ret,
                            struct error *error)
 {
+    const char *id = enrol->experiment_id, *yaml = enrol->yaml;
+    const struct experiment_origin origin = {enrol->resolved.version, enrol->resolved.defaults};
     struct relay_job *known = relay_job_find(relay, id); // the newest of the name
     if (known && strcmp(known->yaml, yaml) == 0) {
         known->n_users++;
@@ -50,9 +52,8 @@ enum status relay_job_open(struct relay *relay, const char *id, const char *yaml
     if (!job)
         return error_no_memory(error, sizeof *job);
     job->yaml = memory_copy_text(yaml);
-    enum status status =
-        job->yaml ? experiment_parse(&job->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error)
-                  : error_no_memory(error, strlen(yaml));
+    enum status status = job->yaml ? experiment_receive(&job->experiment, yaml, &origin, error)
+                                   : error_no_memory(error, strlen(yaml));
     if (status != STATUS_OK) {
         free_job(job);
         return status;

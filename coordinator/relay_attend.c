@@ -34,8 +34,7 @@ static void enrolled(struct relayed *learner, const cohort_v1_Enrol *enrol)
 {
     struct error error = ERROR_INIT;
     leave_job(learner);
-    if (enrol->yaml &&
-        relay_job_open(learner->relay, enrol->experiment_id, enrol->yaml, &learner->job, &error) != STATUS_OK)
+    if (enrol->yaml && relay_job_open(learner->relay, enrol, &learner->job, &error) != STATUS_OK)
         log_warn("cannot read the experiment: its summaries go one by one",
                  LOG_S("experiment", enrol->experiment_id), LOG_S("error", error.message));
 }

@@ -127,7 +127,7 @@ void relay_call_over(struct relay *relay);
 
 struct relayed *relay_find(const struct relay *relay, const char *name, uint64_t incarnation);
 // The job of that text, made when new, with a user more.
-enum status relay_job_open(struct relay *relay, const char *id, const char *yaml, struct relay_job **ret,
+enum status relay_job_open(struct relay *relay, const cohort_v1_Enrol *enrol, struct relay_job **ret,
                            struct error *error);
 void relay_job_close(struct relay_job *job); // a user less; the last one frees it
 struct relay_job *relay_job_find(const struct relay *relay, const char *id);

@@ -128,13 +128,14 @@ static void run_load(struct pool_job *job)
 void learner_load(struct learner *learner)
 {
     struct error error = ERROR_INIT;
-    cleanup_free char *yaml = learner->enrol_yaml;
-    learner->enrol_yaml = NULL;
+    cleanup_free char *yaml = learner->enrol_yaml, *defaults = learner->enrol_defaults;
+    const struct experiment_origin origin = {learner->enrol_version, defaults};
+    learner->enrol_yaml = learner->enrol_defaults = NULL;
     if (learner->study)
         learner_leave_study(learner);
     learner->index = learner->enrol_index;
     learner->n_learners = learner->enrol_learners;
-    if (study_open(learner->host, learner->enrol_id, yaml, &learner->study, &error) != STATUS_OK) {
+    if (study_open(learner->host, learner->enrol_id, yaml, &origin, &learner->study, &error) != STATUS_OK) {
         answer_decline(learner, learner->enrol_id, error.message);
         return;
     }
@@ -155,12 +156,16 @@ void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol)
         return;
     }
     memory_free(learner->enrol_yaml);
+    memory_free(learner->enrol_defaults);
     learner->enrol_yaml = memory_copy_text(enrol->yaml ? enrol->yaml : "");
-    if (!learner->enrol_yaml) {
+    learner->enrol_defaults = memory_copy_text(enrol->resolved.defaults ? enrol->resolved.defaults : "");
+    if (!learner->enrol_yaml || !learner->enrol_defaults) {
+        learner->enrol_yaml = memory_free(learner->enrol_yaml);
         answer_decline(learner, enrol->experiment_id, "out of memory");
         return;
     }
     snprintf(learner->enrol_id, sizeof learner->enrol_id, "%s", enrol->experiment_id);
+    snprintf(learner->enrol_version, sizeof learner->enrol_version, "%s", enrol->resolved.version);
     learner->enrol_index = enrol->index;
     learner->enrol_learners = enrol->learners;
     learner_withdraw(learner);

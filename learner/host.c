@@ -229,6 +229,7 @@ static void release_learner(struct learner *learner)
 {
     learner_leave_study(learner);
     memory_free(learner->enrol_yaml);
+    memory_free(learner->enrol_defaults);
 }
 
 struct host *host_free(struct host *host)

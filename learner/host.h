@@ -53,7 +53,8 @@ struct learner {
     bool joined, stopped; // stopped: turned away for good
 
     // The experiment that it is enrolled in (enrolment.c).
-    char *enrol_yaml; // waiting to be loaded, with what follows
+    char *enrol_yaml;                        // waiting to be loaded, with what follows
+    char *enrol_defaults, enrol_version[32]; // of who resolved it: struct experiment_origin
     char enrol_id[64];
     uint32_t enrol_index, enrol_learners;
     uint32_t index, n_learners; // in the study

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum status study_open(struct host *host, const char *id, const char *yaml, struct study **ret,
-                       struct error *error)
+enum status study_open(struct host *host, const char *id, const char *yaml,
+                       const struct experiment_origin *origin, struct study **ret, struct error *error)
 {
     for (struct study *study = host->studies; study; study = study->next) {
         if (strcmp(study->id, id) == 0 && strcmp(study->yaml, yaml) == 0) {
@@ -20,9 +20,8 @@ enum status study_open(struct host *host, const char *id, const char *yaml, stru
     if (!study)
         return error_no_memory(error, sizeof *study);
     study->yaml = memory_copy_text(yaml);
-    enum status status =
-        study->yaml ? experiment_parse(&study->experiment, yaml, strlen(yaml), "experiment", NULL, 0, error)
-                    : error_no_memory(error, strlen(yaml));
+    enum status status = study->yaml ? experiment_receive(&study->experiment, yaml, origin, error)
+                                     : error_no_memory(error, strlen(yaml));
     if (status != STATUS_OK) {
         experiment_release(&study->experiment);
         memory_free(study->yaml);

@@ -58,8 +58,8 @@ struct study {
 };
 
 // The study of experiment `id`, made from `yaml` when new, with a user more.
-enum status study_open(struct host *host, const char *id, const char *yaml, struct study **ret,
-                       struct error *error);
+enum status study_open(struct host *host, const char *id, const char *yaml,
+                       const struct experiment_origin *origin, struct study **ret, struct error *error);
 void study_close(struct study *study); // a user less; the last one frees it
 
 const struct algorithm_kind *study_algorithm(const struct study *study);

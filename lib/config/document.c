@@ -116,6 +116,51 @@ static enum status set(struct document *document, const char *path, const struct
     return STATUS_OK;
 }
 
+// ---- paths of what is there -----------------------------------------------------------------------------
+
+enum { ITEM_DIGITS_MAX = 3 };
+
+static struct node *item_at(const struct node *list, const char *part)
+{
+    size_t digits = strspn(part, "0123456789");
+    if (digits == 0 || digits > ITEM_DIGITS_MAX || part[digits])
+        return NULL;
+    size_t index = strtoul(part, NULL, 10);
+    struct node *item = list->children;
+    while (item && index--)
+        item = item->next;
+    return item;
+}
+
+static struct node *node_at(struct node *node, const char *path, size_t n)
+{
+    for (size_t used; node && n; path += used, n -= used) {
+        char part[PART_BYTES];
+        const char *dot = memchr(path, '.', n);
+        size_t length = dot ? (size_t)(dot - path) : n;
+        if (length == 0 || length >= sizeof part)
+            return NULL;
+        memcpy(part, path, length);
+        part[length] = '\0';
+        node = node->type == NODE_LIST ? item_at(node, part) : (struct node *)node_get(node, part);
+        used = length + (dot != NULL);
+    }
+    return node;
+}
+
+void document_let_pass(struct document *document, const char *paths)
+{
+    const char *end = paths + strnlen(paths, DOCUMENT_PASSABLE_BYTES);
+    for (const char *line_end; (line_end = memchr(paths, '\n', (size_t)(end - paths)));
+         paths = line_end + 1) {
+        struct node *node = node_at(document->root, paths, (size_t)(line_end - paths));
+        if (node)
+            node->passable = true;
+    }
+}
+
+// ---- values to be put ------------------------------------------------------------------------------------
+
 static enum status copy_source(struct document *document, const char *source, struct mark *ret,
                                struct error *error)
 {

@@ -80,13 +80,19 @@ struct field {
 // as long as the document. Numbers are strict: no quotes, no inf or nan, whole numbers without a fraction. A
 // key without a value is absent where absence can be told (text, lists, choices without a default, sections),
 // else an error. Fails at the first unknown key (naming the nearest), wrong type, value out of bounds,
-// missing required option or failed kind check, with its position; `target` is then part filled.
+// missing required option or failed kind check, with its position; `target` is then part filled. Unknown keys
+// that may be passed over (struct node) are.
 enum status fields_read(const struct field *fields, const struct node *map, void *target, struct arena *arena,
                         struct error *error);
 
 // Appends `target` as YAML that reads back to the same values, every default spelled out, `indent` levels
 // deep.
 void fields_dump(const struct field *fields, const void *target, int indent, struct bytes *ret);
+
+// Appends the paths of those of the dump's options that stand at their defaults, a line each, as in
+// "training.optimizer.momentum" or "model.layers.0.bias"; a section all of whose options do is one line. What
+// a reader of the dump does not know, it may pass over if it is among them: document_let_pass.
+void fields_defaults(const struct field *fields, const void *target, struct bytes *ret);
 
 // For each option in `fields` (sections included) whose variable PREFIX_SECTION_KEY is in the environment,
 // puts its value into the document, read as YAML except for text. An empty variable counts as absent.

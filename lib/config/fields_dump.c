@@ -132,8 +132,7 @@ static void sections_dump(const struct field *field, const struct section_list *
     }
 }
 
-// An option that was not written and that cannot be, as it stands: the reader makes the same of its absence.
-static bool is_absent(const struct field *field, const void *target)
+bool field_is_absent(const struct field *field, const void *target)
 {
     const void *member = field_member(field, target);
     if (field->optional)
@@ -155,8 +154,7 @@ static void value_line(const struct field *field, const void *member, struct byt
     bytes_text(ret, "\n");
 }
 
-// Some of the section's options are dumped; an empty one would read back as no value.
-static void field_dump(const struct field *field, const void *member, int indent, struct bytes *ret)
+void field_dump(const struct field *field, const void *member, int indent, struct bytes *ret)
 {
     switch (field->type) {
     case FIELD_SECTION:
@@ -180,7 +178,7 @@ static void field_dump(const struct field *field, const void *member, int indent
 void fields_dump(const struct field *fields, const void *target, int indent, struct bytes *ret)
 {
     for (const struct field *field = fields; field && field->name; field++) {
-        if (is_absent(field, target))
+        if (field_is_absent(field, target))
             continue;
         indent_dump(indent, ret);
         bytes_format(ret, "%s:", field->name);

@@ -17,6 +17,14 @@ enum status value_read(const struct reader *reader, const struct field *field, c
 void value_dump(const struct field *field, const void *member, struct bytes *ret);
 // `text` as a plain scalar where every YAML reader takes it for text, else double-quoted.
 void text_dump(const char *text, struct bytes *ret);
+// Appends " value\n", or the lines of a section, a list or a kind's options, as after "name:". Some of a
+// section's options are dumped: an empty one would read back as no value.
+void field_dump(const struct field *field, const void *member, int indent, struct bytes *ret);
+// An option that was not written and that cannot be, as it stands: the reader makes the same of its absence.
+bool field_is_absent(const struct field *field, const void *target);
+// Reads the row's fallback into `member`.
+enum status field_fallback(const struct reader *reader, const struct field *field, struct mark mark,
+                           void *member);
 // False for a number that was never written and that its own bounds would refuse.
 bool value_in_bounds(const struct field *field, const void *member);
 

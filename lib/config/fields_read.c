@@ -60,7 +60,7 @@ static enum status check_keys(const struct reader *reader, const struct field *f
     for (const struct node *entry = scope->map->children; entry; entry = entry->next) {
         if (scope->kinded && strcmp(entry->key, "kind") == 0)
             continue;
-        if (!find_field(fields, entry->key))
+        if (!find_field(fields, entry->key) && !entry->passable)
             return unknown_key(reader, fields, scope, entry);
     }
     return STATUS_OK;
@@ -244,8 +244,8 @@ static bool is_plain_word(const char *text)
     return true;
 }
 
-static enum status fallback_read(const struct reader *reader, const struct field *field, struct mark mark,
-                                 void *member)
+enum status field_fallback(const struct reader *reader, const struct field *field, struct mark mark,
+                           void *member)
 {
     struct node node = {.type = NODE_SCALAR, .mark = mark, .text = field->fallback};
     if (!is_plain_word(field->fallback))
@@ -281,7 +281,7 @@ static enum status field_read(const struct reader *reader, const struct field *f
         return member_read(reader, field, node, member);
     if (field->required)
         return missing(reader, field, scope);
-    return field->fallback ? fallback_read(reader, field, scope->mark, member) : STATUS_OK;
+    return field->fallback ? field_fallback(reader, field, scope->mark, member) : STATUS_OK;
 }
 
 static enum status read_scope(const struct reader *reader, const struct field *fields,

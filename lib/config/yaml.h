@@ -7,7 +7,13 @@
 #include "config/mark.h"
 #include <stdbool.h>
 
-enum { YAML_BYTES_MAX = 1 << 20, YAML_DEPTH_MAX = 32, YAML_NODES_MAX = 100000, YAML_KEYS_MAX = 1000 };
+enum {
+    YAML_BYTES_MAX = 1 << 20,
+    YAML_DEPTH_MAX = 32,
+    YAML_NODES_MAX = 100000,
+    YAML_KEYS_MAX = 1000,
+    DOCUMENT_PASSABLE_BYTES = 128 << 10
+};
 
 enum node_type { NODE_NULL, NODE_SCALAR, NODE_LIST, NODE_MAP };
 
@@ -21,6 +27,7 @@ struct node {
     size_t n_children;
     struct node *children; // first child of a list or map
     struct node *next;     // sibling
+    bool passable;         // a reader that does not know the key may go on without it
 };
 
 struct document {
@@ -46,6 +53,10 @@ enum status document_set(struct document *document, const char *path, const char
 // The same with `text` taken as it stands, as a quoted scalar is.
 enum status document_set_text(struct document *document, const char *path, const char *text,
                               const char *source, struct error *error);
+
+// Lets readers pass over the entries at these paths, a line each, written as for document_set; paths that
+// lead nowhere are left alone, as is what is beyond DOCUMENT_PASSABLE_BYTES.
+void document_let_pass(struct document *document, const char *paths);
 
 // Parses one value into nodes that live in `arena`, every one marked with `mark`; for defaults.
 enum status yaml_value(struct arena *arena, const char *text, struct mark mark, struct node *ret,

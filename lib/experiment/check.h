@@ -1,4 +1,5 @@
-// An experiment's options against each other, beyond what each row says by itself. Errors point into its text.
+// An experiment's options against each other, beyond what each row says by itself. Errors point into its
+// text.
 #pragma once
 
 #include "experiment/experiment.h"

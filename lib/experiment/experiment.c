@@ -83,6 +83,33 @@ enum status experiment_parse(struct experiment *ret, const char *text, size_t n,
     return finish(ret, &document, overrides, n_overrides, error);
 }
 
+// A text that its program has checked: what is wrong with it here is mostly a matter of releases.
+static enum status blame_release(const struct experiment_origin *origin, struct error *error)
+{
+    char shown[40];
+    struct error inner = *error;
+    if (inner.status != STATUS_INVALID_ARGUMENT || !origin->version || !*origin->version ||
+        strcmp(origin->version, COHORT_VERSION) == 0)
+        return inner.status;
+    return error_set(
+        error, inner.status,
+        "%.700s; Cohort %s resolved the experiment and this is Cohort %s: update the older one, or "
+        "leave out what it does not know",
+        inner.message, yaml_shown(origin->version, shown, sizeof shown), COHORT_VERSION);
+}
+
+enum status experiment_receive(struct experiment *ret, const char *text,
+                               const struct experiment_origin *origin, struct error *error)
+{
+    struct document document = DOCUMENT_INIT;
+    enum status status = document_parse(&document, text, strlen(text), "experiment", error);
+    if (status == STATUS_OK) {
+        document_let_pass(&document, origin->defaults ? origin->defaults : "");
+        status = finish(ret, &document, NULL, 0, error);
+    }
+    return status == STATUS_OK ? STATUS_OK : blame_release(origin, error);
+}
+
 void experiment_release(struct experiment *experiment)
 {
     document_release(&experiment->document);
@@ -93,6 +120,11 @@ void experiment_release(struct experiment *experiment)
 void experiment_dump(const struct experiment *experiment, struct bytes *ret)
 {
     fields_dump(experiment_fields, &experiment->options, 0, ret);
+}
+
+void experiment_defaults(const struct experiment *experiment, struct bytes *ret)
+{
+    fields_defaults(experiment_fields, &experiment->options, ret);
 }
 
 // Not every algorithm can train every model.

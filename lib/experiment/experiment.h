@@ -75,9 +75,20 @@ enum status experiment_load(struct experiment *ret, const char *path,
 enum status experiment_parse(struct experiment *ret, const char *text, size_t n, const char *source,
                              const struct experiment_override *overrides, size_t n_overrides,
                              struct error *error);
+
+// Who resolved a text that comes from another program, which may be of another release.
+struct experiment_origin {
+    const char *version;  // of Cohort; NULL or empty: not told
+    const char *defaults; // its experiment_defaults; NULL: none
+};
+// As experiment_parse, of what another program has resolved. Options that this release does not know are
+// passed over where they stand at their defaults, which always mean "as before"; others are refused, and the
+// message says which releases do not understand each other.
+enum status experiment_receive(struct experiment *ret, const char *text,
+                               const struct experiment_origin *origin, struct error *error);
+void experiment_release(struct experiment *experiment);
 // A folder and an id may be called by it.
 bool experiment_name_is_good(const char *name);
-void experiment_release(struct experiment *experiment);
 
 // Where the option at `path` ("data.train.features") was written, or would stand: for error_at and
 // error_point.
@@ -85,6 +96,8 @@ struct mark experiment_mark(const struct experiment *experiment, const char *pat
 
 // The experiment as YAML with every default spelled out; it reads back to the same.
 void experiment_dump(const struct experiment *experiment, struct bytes *ret);
+// The paths of the dump's options that stand at their defaults, a line each (config/fields.h).
+void experiment_defaults(const struct experiment *experiment, struct bytes *ret);
 
 // Whether what the algorithm exchanges, by its plan, can travel on the experiment's topology, in its codec.
 enum status experiment_check_plan(const struct experiment *experiment, const struct algorithm_plan *plan,

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Releases one minor apart work together: what a newer side says more than this one knows is passed over."""
+"""Releases one minor apart work together: what a newer side says more than this one knows is passed over, unless it has to be obeyed."""
 import concurrent.futures
+import contextlib
 
 import grpc
 from cohort_e2e import Attendance, classes_experiment, main, message, protos, to_yaml
@@ -45,20 +46,73 @@ def it_takes_a_newer_learner(world):
     assert states[-1] == protos()["types"].ExperimentState.Value("EXPERIMENT_STATE_COMPLETED"), states
 
 
+NEWER_RELEASE = "9.0.0"
+OBEYED = "unknown key 'newer_option'"
+UPDATE = f"Cohort {NEWER_RELEASE} resolved the experiment and this is Cohort "
+
+
+def with_newer_options(text):
+    """Of a resolved experiment: with a section, an option and an option of a kind that only a newer release knows."""
+    for before, more in (("collaboration:", "  newer_option: 3"), ("  optimizer:", "    newer_rate: 0.5"), ("name:", "newer_section: {a: [1, 2]}")):
+        line = next(it for it in text.split("\n") if it.startswith(before))
+        text = text.replace(line, f"{more}\n{line}" if before == "name:" else f"{line}\n{more}", 1)
+    return text
+
+
+NEWER_DEFAULTS = ["newer_section", "training.optimizer.newer_rate", "collaboration.newer_option"]
+
+
+def resolved(*used):
+    """What a newer release says of these texts, in an experiment that makes use of the options `used`."""
+    return {"version": NEWER_RELEASE, "defaults": "".join(f"{it}\n" for it in NEWER_DEFAULTS if it not in used)}
+
+
+def resolved_here(world, experiment):
+    code, text, err = world.cohort("validate", world.write("plain.yaml", experiment))
+    assert code == 0, err
+    return text
+
+
+def it_takes_a_newer_user(world):
+    users = world.stub(world.coordinator())
+    text = resolved_here(world, classes_experiment(world.folder))
+    plain = users.CreateExperiment(yaml=text)
+    answer = users.CreateExperiment(yaml=with_newer_options(text), resolved=resolved())
+    assert answer.resolved_yaml == plain.resolved_yaml, answer.resolved_yaml
+
+
+def it_refuses_a_newer_user_whose_options_it_does_not_know(world):
+    users = world.stub(world.coordinator())
+    text = with_newer_options(resolved_here(world, classes_experiment(world.folder)))
+    for details, wanted in ((resolved("collaboration.newer_option"), [OBEYED, UPDATE]), ({}, ["unknown key 'newer_section'"])):
+        try:
+            users.CreateExperiment(yaml=text, resolved=details)
+            raise AssertionError("taken")
+        except grpc.RpcError as error:
+            assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error
+            assert all(it in error.details() for it in wanted), error.details()
+            assert details or UPDATE not in error.details()
+
+
 class Between(grpc.GenericRpcHandler):
-    """Passes calls on to a coordinator, and makes its answers those of a newer one."""
+    """Passes calls on to a coordinator, and makes its answers those of a newer one, whose experiments use the options `used`."""
 
     RESPONSES = {"Attend": "AttendResponse", "FetchModel": "FetchModelResponse", "OfferSummary": "OfferSummaryResponse", "SubmitSummary": "SubmitSummaryResponse"}
 
-    def __init__(self, channel):
-        self.channel, self.n_answers = channel, {}
+    def __init__(self, channel, *used):
+        self.channel, self.used, self.n_answers = channel, used, {}
 
     def newer(self, method, content):
         self.n_answers[method] = self.n_answers.get(method, 0) + 1
         if method == "FetchModel":  # its bytes come last
             return NEWER_FIELDS + content
         kind = type(message(self.RESPONSES[method]))
-        return newer(kind.FromString(content)).SerializeToString()
+        answer = newer(kind.FromString(content))
+        if method == "Attend" and answer.WhichOneof("event") == "enrol":
+            answer.enrol.yaml = with_newer_options(answer.enrol.yaml)
+            answer.enrol.resolved.MergeFrom(message("Resolved", **resolved(*self.used)))
+            answer.enrol.resolved.defaults = resolved(*self.used)["defaults"] + answer.enrol.resolved.defaults
+        return answer.SerializeToString()
 
     def service(self, details):
         method = details.method.rpartition("/")[2]
@@ -78,16 +132,25 @@ class Between(grpc.GenericRpcHandler):
         return grpc.stream_stream_rpc_method_handler(handle)
 
 
-def it_takes_a_newer_coordinator(world):
-    coordinator = world.coordinator("read_data=true")
+@contextlib.contextmanager
+def newer_coordinator(world, coordinator, *used):
+    """The address at which it seems to be of a newer release, and who stands between."""
     with grpc.insecure_channel(coordinator.address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-        between = Between(channel)
+        between = Between(channel, *used)
         server = grpc.server(concurrent.futures.ThreadPoolExecutor(32), [between])
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
-        world.stack.callback(lambda: server.stop(None).wait())
+        try:
+            yield f"127.0.0.1:{port}", between
+        finally:
+            server.stop(None).wait()
+
+
+def it_takes_a_newer_coordinator(world):
+    coordinator = world.coordinator("read_data=true")
+    with newer_coordinator(world, coordinator) as (address, between):
         for i in range(2):
-            world.learner(f"127.0.0.1:{port}", f"learner-{i}")
+            world.learner(address, f"learner-{i}")
         experiment = classes_experiment(world.folder, collaboration={"learners": 2})
         experiment["model"]["layers"][0]["dense"]["units"] = 4000  # too large for the control stream
         path = world.write("wide.yaml", experiment)
@@ -98,6 +161,17 @@ def it_takes_a_newer_coordinator(world):
         assert code == 0, err
         assert {"Attend", "FetchModel", "SubmitSummary"} <= set(between.n_answers), between.n_answers
         assert printed.split()[0] == world.run(experiment).hash
+
+
+def it_has_a_learner_decline_what_it_would_have_to_obey(world):
+    coordinator = world.coordinator("read_data=true")
+    users = world.stub(coordinator)
+    with newer_coordinator(world, coordinator, "collaboration.newer_option") as (address, _):
+        world.learner(address, "learner-0")
+        text = to_yaml(classes_experiment(world.folder, collaboration={"learners": 1}))
+        made = users.CreateExperiment(yaml=text).experiment.id
+        declined = next(it.learner_changed.message for it in users.WatchExperiment(experiment_id=made) if it.learner_changed.message)
+        assert OBEYED in declined and UPDATE in declined, declined
 
 
 main(globals())

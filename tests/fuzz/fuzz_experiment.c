@@ -1,5 +1,7 @@
 // A whole experiment as CreateExperiment receives it: parsed, checked, resolved, and its model and plan made
-// as the coordinator does before it answers. What is accepted, reads back from its own dump as the same.
+// as the coordinator does before it answers. What is accepted, reads back from its own dump as the same. What
+// follows a NUL byte is taken as the paths of options that may be passed over.
+#include "base/memory.h"
 #include "experiment/experiment.h"
 #include "fuzz.h"
 #include <string.h>
@@ -32,11 +34,27 @@ static void read_back(const struct experiment *experiment)
     experiment_release(&again);
 }
 
+static enum status receive(struct experiment *ret, const char *data, size_t n, struct error *error)
+{
+    size_t text = strnlen(data, n);
+    if (text == n)
+        return experiment_parse(ret, data, n, "fuzz.yaml", NULL, 0, error);
+    cleanup_free char *paths = memory_alloc(n - text);
+    const struct experiment_origin origin = {.version = "9.9.9", .defaults = paths};
+    memcpy(paths, data + text + 1, n - text - 1);
+    paths[n - text - 1] = '\0';
+    return experiment_receive(ret, data, &origin, error);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct experiment experiment = EXPERIMENT_INIT;
     struct error error = ERROR_INIT;
-    if (experiment_parse(&experiment, (const char *)data, n, "fuzz.yaml", NULL, 0, &error) == STATUS_OK) {
+    if (receive(&experiment, (const char *)data, n, &error) == STATUS_OK) {
+        struct bytes paths = BYTES_INIT;
+        experiment_defaults(&experiment, &paths);
+        fuzz_require(!paths.failed);
+        bytes_release(&paths);
         read_back(&experiment);
         make_models(&experiment);
     } else {

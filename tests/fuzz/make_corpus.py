@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """Makes the first inputs of every fuzz target from honest files and messages: make_corpus.py [FOLDER]
 
 Fuzzing starts from them (./dev fuzz), so that it need not find a format's structure by itself. What it finds is added
@@ -125,7 +125,10 @@ def yaml_texts():
 def experiments():
     for path in sorted((ROOT / "config/experiments").glob("*.yaml")):
         lines = [line.split(" #")[0].rstrip() for line in path.read_text().split("\n")]
-        yield path.stem, "\n".join(line for line in lines if line and not line.startswith("#")).encode() + b"\n"
+        content = "\n".join(line for line in lines if line and not line.startswith("#")).encode() + b"\n"
+        yield path.stem, content
+        if path.stem == "digits-fedavg":
+            yield "newer-release", content + b"newer: {a: [1]}\n\0training.batch_size\nnewer\nmodel.layers.0.bias\n"
 
 
 def summary_header():

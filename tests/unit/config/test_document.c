@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "config/yaml.h"
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char text[] =
@@ -111,4 +112,57 @@ Test(document, every_failing_allocation_is_an_error)
         document_release(&document);
         cr_assert_lt(n, 1000);
     }
+}
+
+static bool passable(const char *paths, const char *a, const char *b)
+{
+    struct document document = sample();
+    document_let_pass(&document, paths);
+    const struct node *node = b ? at(&document, a, b) : node_get(document.root, a);
+    bool passable = node->passable;
+    document_release(&document);
+    return passable;
+}
+
+Test(document, paths_let_the_entries_pass_that_they_name)
+{
+    cr_expect(passable("training.batch\n", "training", "batch"));
+    cr_expect(passable("x\ny.z\ntraining.batch\nempty\n", "training", "batch"));
+    cr_expect(passable("empty\n", "empty", NULL));
+    cr_expect_not(passable("training.batch\n", "training", "optimizer"));
+    cr_expect_not(passable("training.batch\n", "training", NULL));
+    cr_expect_not(passable("training\n", "training", "batch"));
+    struct document document = sample();
+    document_let_pass(&document, "layers.0.dense.units\n");
+    cr_expect(node_get(node_get(node_get(document.root, "layers")->children, "dense"), "units")->passable);
+    document_release(&document);
+}
+
+Test(document, paths_that_lead_nowhere_change_nothing)
+{
+    static const char *const paths[] = {
+        "",
+        "\n\n",
+        "training.batch", // a line that has no end
+        "training.batch.deeper\n",
+        "training..batch\n",
+        ".training.batch\n",
+        "training.batch \n",
+        "layers.2\nlayers.-1\nlayers.0x0\nlayers.9999999999999999999999\nlayers.dense\n",
+        "........................................\n",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+        cr_expect_not(passable(paths[i], "training", "batch"), "%s", paths[i]);
+}
+
+Test(document, paths_beyond_the_bound_are_left_out)
+{
+    cleanup_free char *paths = memory_alloc(DOCUMENT_PASSABLE_BYTES + 64);
+    memset(paths, 'x', DOCUMENT_PASSABLE_BYTES);
+    for (size_t i = 9; i < DOCUMENT_PASSABLE_BYTES; i += 10)
+        paths[i] = '\n';
+    snprintf(paths + DOCUMENT_PASSABLE_BYTES - 5, 64, "\ntraining.batch\n");
+    cr_expect_not(passable(paths, "training", "batch"));
+    snprintf(paths + DOCUMENT_PASSABLE_BYTES - 16, 64, "\ntraining.batch\n");
+    cr_expect(passable(paths, "training", "batch"));
 }
