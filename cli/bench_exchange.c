@@ -107,20 +107,11 @@ static enum status check(struct bench *bench, struct error *error)
 
 // ---- the coordinator's answers --------------------------------------------------------------------------
 
-static enum status list_learners(const struct bench *bench, cohort_v1_ListLearnersResponse *ret,
-                                 struct error *error)
-{
-    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
-    return rpc_unary(bench->channel, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
-                     cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
-                     ret, error);
-}
-
 // Learners that wait there would be taken for the exchange, for which they have no data.
 static enum status check_nobody_waits(const struct bench *bench, struct error *error)
 {
     cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
-    TRY(list_learners(bench, &response, error));
+    TRY(steer_learners(bench->channel, "", &response, error));
     enum status status = STATUS_OK;
     for (pb_size_t i = 0; i < response.learners_count && status == STATUS_OK; i++)
         if (response.learners[i].state == cohort_v1_LearnerState_LEARNER_STATE_JOINED)
@@ -130,18 +121,6 @@ static enum status check_nobody_waits(const struct bench *bench, struct error *e
                                response.learners[i].name, bench->coordinator);
     pb_release(cohort_v1_ListLearnersResponse_fields, &response);
     return status;
-}
-
-static enum status find_learner_peak(struct bench *bench, struct error *error)
-{
-    cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
-    TRY(list_learners(bench, &response, error));
-    for (pb_size_t i = 0; i < response.learners_count; i++)
-        if (strncmp(response.learners[i].name, bench->name, strlen(bench->name)) == 0 &&
-            response.learners[i].peak_rss_bytes > bench->learner_peak_rss)
-            bench->learner_peak_rss = response.learners[i].peak_rss_bytes;
-    pb_release(cohort_v1_ListLearnersResponse_fields, &response);
-    return STATUS_OK;
 }
 
 // ---- the run --------------------------------------------------------------------------------------------
@@ -253,13 +232,9 @@ static void print_table(const struct bench *bench, const cohort_v1_Experiment *e
 
 static enum status finish(struct bench *bench, struct error *error)
 {
-    cohort_v1_GetExperimentRequest request = cohort_v1_GetExperimentRequest_init_zero;
     cohort_v1_GetExperimentResponse response = cohort_v1_GetExperimentResponse_init_zero;
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", bench->experiment_id);
-    TRY(find_learner_peak(bench, error));
-    TRY(rpc_unary(bench->channel, "/cohort.v1.Coordinator/GetExperiment", CALL_TIMEOUT_MS,
-                  cohort_v1_GetExperimentRequest_fields, &request, cohort_v1_GetExperimentResponse_fields,
-                  &response, error));
+    bench->learner_peak_rss = steer_learner_peak(bench->channel, bench->name);
+    TRY(steer_experiment(bench->channel, bench->experiment_id, &response, error));
     const cohort_v1_Experiment *experiment = &response.experiment;
     enum status status = STATUS_OK;
     if (experiment->state != cohort_v1_ExperimentState_EXPERIMENT_STATE_COMPLETED)

@@ -61,14 +61,12 @@ static enum status print_json(const cohort_v1_ListLearnersResponse *response, st
 
 static enum status list(struct remote *remote, const char *experiment, bool json, struct error *error)
 {
-    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
+    char id[64] = "";
     cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
     TRY(remote_open(remote, error));
     if (experiment)
-        TRY(remote_experiment(remote, experiment, request.experiment_id, error));
-    TRY(rpc_unary(remote->channel, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
-                  cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
-                  &response, error));
+        TRY(remote_experiment(remote, experiment, id, error));
+    TRY(steer_learners(remote->channel, id, &response, error));
     enum status status = STATUS_OK;
     if (json)
         status = print_json(&response, error);

@@ -94,12 +94,9 @@ enum status peer_models_fetch(struct rpc_runtime *runtime, struct rpc_channel *c
 {
     const struct peer_models it = {
         .runtime = runtime, .experiment_id = experiment_id, .folder = folder, .round = round};
-    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
     cohort_v1_ListLearnersResponse learners = cohort_v1_ListLearnersResponse_init_zero;
     *ret_note = '\0';
-    TRY(rpc_unary(coordinator, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
-                  cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
-                  &learners, error));
+    TRY(steer_learners(coordinator, "", &learners, error));
     qsort(learners.learners, learners.learners_count, sizeof *learners.learners, natural_order);
     enum status status = pattern == PEERS_RING ? fetch_one(&it, &learners, ret_sha256, error)
                                                : fetch_each(&it, &learners, ret_sha256, ret_note, error);

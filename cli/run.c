@@ -146,22 +146,6 @@ static enum status follow(struct session *session, struct error *error)
 
 // ---- the result -----------------------------------------------------------------------------------------
 
-static uint64_t learner_peak(struct session *session)
-{
-    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
-    cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
-    uint64_t peak = 0;
-    if (rpc_unary(session->channel, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
-                  cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
-                  &response, NULL) != STATUS_OK)
-        return 0;
-    for (pb_size_t i = 0; i < response.learners_count; i++)
-        if (response.learners[i].peak_rss_bytes > peak)
-            peak = response.learners[i].peak_rss_bytes;
-    pb_release(cohort_v1_ListLearnersResponse_fields, &response);
-    return peak;
-}
-
 static double metric_of(const cohort_v1_Experiment *experiment, const char *name)
 {
     for (pb_size_t i = 0; i < experiment->metrics_count; i++)
@@ -234,7 +218,7 @@ static enum status write_results(struct session *session, const cohort_v1_Experi
         .model_parameters = experiment->model_parameters,
         .model_sha256 = sha256,
         .coordinator_peak_rss = experiment->coordinator_peak_rss_bytes,
-        .learner_peak_rss = learner_peak(session),
+        .learner_peak_rss = steer_learner_peak(session->channel, ""),
         .blas = blas,
         .learners = session->n_learners,
         .processes = session->n_processes,
@@ -250,12 +234,8 @@ static enum status write_results(struct session *session, const cohort_v1_Experi
 
 static enum status finish(struct session *session, struct error *error)
 {
-    cohort_v1_GetExperimentRequest request = cohort_v1_GetExperimentRequest_init_zero;
     cohort_v1_GetExperimentResponse response = cohort_v1_GetExperimentResponse_init_zero;
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", session->experiment_id);
-    TRY(rpc_unary(session->channel, "/cohort.v1.Coordinator/GetExperiment", CALL_TIMEOUT_MS,
-                  cohort_v1_GetExperimentRequest_fields, &request, cohort_v1_GetExperimentResponse_fields,
-                  &response, error));
+    TRY(steer_experiment(session->channel, session->experiment_id, &response, error));
     enum status status = write_results(session, &response.experiment, error);
     if (status == STATUS_OK)
         status = steer_outcome(&response.experiment, error);

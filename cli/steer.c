@@ -40,6 +40,40 @@ enum status steer_create(struct rpc_channel *channel, const struct experiment *e
     return create(channel, experiment, &request, ret_id, error);
 }
 
+enum status steer_experiment(struct rpc_channel *channel, const char *id,
+                             cohort_v1_GetExperimentResponse *ret, struct error *error)
+{
+    cohort_v1_GetExperimentRequest request = cohort_v1_GetExperimentRequest_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", id);
+    return rpc_unary(channel, "/cohort.v1.Coordinator/GetExperiment", CALL_TIMEOUT_MS,
+                     cohort_v1_GetExperimentRequest_fields, &request, cohort_v1_GetExperimentResponse_fields,
+                     ret, error);
+}
+
+enum status steer_learners(struct rpc_channel *channel, const char *id, cohort_v1_ListLearnersResponse *ret,
+                           struct error *error)
+{
+    cohort_v1_ListLearnersRequest request = cohort_v1_ListLearnersRequest_init_zero;
+    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", id);
+    return rpc_unary(channel, "/cohort.v1.Coordinator/ListLearners", CALL_TIMEOUT_MS,
+                     cohort_v1_ListLearnersRequest_fields, &request, cohort_v1_ListLearnersResponse_fields,
+                     ret, error);
+}
+
+uint64_t steer_learner_peak(struct rpc_channel *channel, const char *name_start)
+{
+    cohort_v1_ListLearnersResponse response = cohort_v1_ListLearnersResponse_init_zero;
+    uint64_t peak = 0;
+    if (steer_learners(channel, "", &response, NULL) != STATUS_OK)
+        return 0;
+    for (pb_size_t i = 0; i < response.learners_count; i++)
+        if (strncmp(response.learners[i].name, name_start, strlen(name_start)) == 0 &&
+            response.learners[i].peak_rss_bytes > peak)
+            peak = response.learners[i].peak_rss_bytes;
+    pb_release(cohort_v1_ListLearnersResponse_fields, &response);
+    return peak;
+}
+
 enum status steer_outcome(const cohort_v1_Experiment *experiment, struct error *error)
 {
     switch (experiment->state) {

@@ -54,12 +54,8 @@ static enum status follow(const struct remote *remote, const char *experiment_id
 
 static enum status outcome(const struct remote *remote, const char *experiment_id, struct error *error)
 {
-    cohort_v1_GetExperimentRequest request = cohort_v1_GetExperimentRequest_init_zero;
     cohort_v1_GetExperimentResponse response = cohort_v1_GetExperimentResponse_init_zero;
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", experiment_id);
-    TRY(rpc_unary(remote->channel, "/cohort.v1.Coordinator/GetExperiment", CALL_TIMEOUT_MS,
-                  cohort_v1_GetExperimentRequest_fields, &request, cohort_v1_GetExperimentResponse_fields,
-                  &response, error));
+    TRY(steer_experiment(remote->channel, experiment_id, &response, error));
     enum status status = steer_outcome(&response.experiment, error);
     pb_release(cohort_v1_GetExperimentResponse_fields, &response);
     return status;
