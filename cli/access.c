@@ -6,14 +6,29 @@
 
 static struct security_options given; // the program's, as it was started
 
+const struct argument access_arguments[] = {
+    {"--tls-ca", ARGUMENT_TEXT, NULL, "FILE",
+     "PEM: the authorities that the server's certificate comes from [COHORT_TLS_CA]"},
+    {"--tls-cert", ARGUMENT_TEXT, NULL, "FILE",
+     "PEM: the certificate that is shown to it [COHORT_TLS_CERTIFICATE]"},
+    {"--tls-key", ARGUMENT_TEXT, NULL, "FILE", "PEM: that certificate's private key [COHORT_TLS_KEY]"},
+    {"--tls-name", ARGUMENT_TEXT, NULL, "NAME",
+     "the name in the server's certificate, if not its address's [COHORT_TLS_NAME]"},
+    {"--token", ARGUMENT_TEXT, NULL, "TOKEN",
+     "join token instead of a certificate, or file:PATH [COHORT_TOKEN]"},
+    {0},
+};
+
+// Of each of these, in their order.
 static const struct {
-    const char *option, *variable;
+    const char *variable;
     const char **target;
 } rows[] = {
-    {"--tls-ca", "COHORT_TLS_CA", &given.ca},    {"--tls-cert", "COHORT_TLS_CERTIFICATE", &given.certificate},
-    {"--tls-key", "COHORT_TLS_KEY", &given.key}, {"--tls-name", "COHORT_TLS_NAME", &given.name},
-    {"--token", "COHORT_TOKEN", &given.token},
+    {"COHORT_TLS_CA", &given.ca},   {"COHORT_TLS_CERTIFICATE", &given.certificate},
+    {"COHORT_TLS_KEY", &given.key}, {"COHORT_TLS_NAME", &given.name},
+    {"COHORT_TOKEN", &given.token},
 };
+_Static_assert(ARRAY_SIZE(access_arguments) == ARRAY_SIZE(rows) + 1, "a row each, and the end");
 
 static void take_variables(void)
 {
@@ -29,8 +44,8 @@ static size_t find(const char *argument, const char **ret_value)
 {
     size_t row = 0;
     for (; row < ARRAY_SIZE(rows); row++) {
-        size_t n = strlen(rows[row].option);
-        if (strncmp(argument, rows[row].option, n) != 0 || (argument[n] && argument[n] != '='))
+        size_t n = strlen(access_arguments[row].name);
+        if (strncmp(argument, access_arguments[row].name, n) != 0 || (argument[n] && argument[n] != '='))
             continue;
         *ret_value = argument[n] ? argument + n + 1 : NULL;
         break;
@@ -52,7 +67,7 @@ enum status access_take(int *argc, char **argv, struct error *error)
             continue;
         }
         if (!value && i + 1 == *argc)
-            return error_set(error, STATUS_INVALID_ARGUMENT, "'%s' needs a value", argv[i]);
+            return error_set(error, STATUS_INVALID_ARGUMENT, "'%s' needs a value; write it behind", argv[i]);
         *rows[row].target = value ? value : argv[++i];
     }
     argv[n] = NULL;

@@ -3,7 +3,10 @@
 // COHORT_TOKEN. Programs that a command starts do not inherit them.
 #pragma once
 
+#include "base/arguments.h"
 #include "rpc/rpc.h"
+
+extern const struct argument access_arguments[]; // those options, for --help
 
 // Takes these options out of argv, and the variables out of the environment. Once, at the start.
 enum status access_take(int *argc, char **argv, struct error *error);

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "base/registry.h"
+#include "cli/access.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,10 @@ void command_help(const struct command *command, const struct argument *table)
     if (table && table->name) {
         bytes_text(&text, "\nOptions:\n");
         arguments_help(table, &text);
+    }
+    if (command->dials) {
+        bytes_text(&text, "\nTowards a server with TLS (docs/security.md), also from the environment:\n");
+        arguments_help(access_arguments, &text);
     }
     if (!text.failed)
         fputs(text.data, stdout);

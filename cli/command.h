@@ -3,12 +3,14 @@
 
 #include "base/arguments.h"
 #include "base/error.h"
+#include <stdbool.h>
 
 struct command {
     const char *name;
     const char *usage;   // "cohort run FILE [--out DIR] ..."
     const char *help;    // one sentence, without the closing full stop
     const char *details; // more for its own --help, or NULL
+    bool dials;          // servers that may ask who it is: it has the options of cli/access.h too
     // Reads argv (argv[0] is the command's name) and does the work. An error is printed by main, once.
     enum status (*run)(const struct command *command, int argc, char **argv, struct error *error);
 };

@@ -44,5 +44,6 @@ const struct command command_health = {
     .name = "health",
     .usage = "cohort health ADDRESS [--service NAME] [--timeout-ms N]",
     .help = "Exits with 0 when the server at ADDRESS is serving",
+    .dials = true,
     .run = run,
 };

@@ -102,5 +102,6 @@ const struct command command_learners = {
     .name = "learners",
     .usage = "cohort learners [EXPERIMENT] [--coordinator ADDRESS] [--wait SECONDS] [--json]",
     .help = "Lists the learners that attend a coordinator, or those of one experiment",
+    .dials = true,
     .run = run,
 };

@@ -52,6 +52,7 @@ static const struct command command_model_download = {
         "Without EXPERIMENT, an id, it is the one that was created last. The file is written aside,\n"
         "checked against the hash that the coordinator tells, and then renamed; printed as `sha256sum`\n"
         "prints it.\n",
+    .dials = true,
     .run = run_download,
 };
 

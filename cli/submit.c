@@ -85,5 +85,6 @@ const struct command command_submit = {
              "                     [--set KEY.PATH=VALUE]... [--watch]",
     .help = "Creates an experiment on a coordinator that runs already, and prints its id",
     .details = "The file is checked here, but for its data, which the learners have.\n",
+    .dials = true,
     .run = run,
 };

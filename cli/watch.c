@@ -44,5 +44,6 @@ const struct command command_watch = {
     .details = "Without EXPERIMENT, an id, it is the one that was created last. Past events come first.\n"
                "With --wait a coordinator that goes away is waited for, and watching goes on.\n"
                "Exits with 0 when the experiment completed.\n",
+    .dials = true,
     .run = run,
 };
