@@ -132,8 +132,10 @@ static enum status start(struct bench *bench, struct error *error)
     snprintf(bench->logs, sizeof bench->logs, "%.40s/cohort-bench-XXXXXX",
              folder && *folder ? folder : "/tmp");
     if (!mkdtemp(bench->logs))
-        return error_set(error, STATUS_FAILED_PRECONDITION, "cannot make a folder for logs in '%s'",
-                         bench->logs);
+        return error_set(
+            error, STATUS_FAILED_PRECONDITION,
+            "cannot make a folder for logs as '%s'; let TMPDIR name a folder that you may write to",
+            bench->logs);
     snprintf(bench->name, sizeof bench->name, "bench-%d", (int)getpid());
     TRY(processes_open(&bench->running, bench->logs, error));
     bench->running.traced = bench->traced;

@@ -41,8 +41,8 @@ static enum status unknown(const char *path, const char *name, const struct comm
     for (; n < COMMANDS_MAX && rows[n]; n++)
         names[n] = rows[n]->name;
     const char *near = nearest_word(name, names, n);
-    return error_set(error, STATUS_INVALID_ARGUMENT, "unknown command '%s'%s%s%s; `%s --help` lists them",
-                     name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", path);
+    return error_set(error, STATUS_INVALID_ARGUMENT, "unknown command '%s'%s%s%s `%s --help` lists them",
+                     name, near ? "; did you mean '" : "", near ? near : ";", near ? "'?" : "", path);
 }
 
 enum status command_choose(const char *path, const char *about, const struct command *const *rows, int argc,

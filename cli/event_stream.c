@@ -32,7 +32,7 @@ static void stream_closed(struct rpc_call *call, enum status status, const char 
 {
     struct event_stream *stream = user;
     if (status != STATUS_OK && stream->error.status == STATUS_OK)
-        error_set(&stream->error, status, "the coordinator ended the stream of events: %s", message);
+        error_set(&stream->error, status, "cannot follow the experiment: %s", message);
     pthread_mutex_lock(&stream->lock);
     stream->ended = true;
     pthread_cond_broadcast(&stream->changed);

@@ -10,7 +10,8 @@ static enum status download(struct remote *remote, const char *wanted, int64_t r
 {
     char id[64], sha256[SHA256_HEX_BYTES];
     if (round >= UINT32_MAX)
-        return error_set(error, STATUS_INVALID_ARGUMENT, "--round %lld is more than an experiment has",
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "--round %lld is more than an experiment has; leave it out for the last one",
                          (long long)round);
     TRY(remote_open(remote, error));
     TRY(remote_experiment(remote, wanted, id, error));

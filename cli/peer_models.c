@@ -5,6 +5,7 @@
 #include "cli/local.h"
 #include "cli/steer.h"
 #include "cohort/v1/learner.pb.h"
+#include <errno.h>
 #include <pb_decode.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,10 @@ static enum status fetch_one(const struct peer_models *it, const cohort_v1_ListL
     cleanup_free char *path = file_join(it->folder, "model.safetensors");
     if (!path)
         return error_no_memory(error, strlen(it->folder));
-    enum status status = error_set(error, STATUS_NOT_FOUND, "no learner has the model any more");
+    enum status status =
+        error_set(error, STATUS_NOT_FOUND,
+                  "no learner has the model any more: each keeps it until it ends or is in another "
+                  "experiment; run this one again");
     for (pb_size_t i = 0; i < learners->learners_count && status != STATUS_OK; i++)
         if (*learners->learners[i].address)
             status = fetch_from(it, &learners->learners[i], path, ret_sha256, error);
@@ -57,7 +61,7 @@ static enum status link_first(const struct peer_models *it, const char *first, s
     if (!path)
         return error_no_memory(error, strlen(it->folder));
     unlink(path);
-    return link(first, path) == 0 ? STATUS_OK : error_set(error, STATUS_INTERNAL, "cannot write '%s'", path);
+    return link(first, path) == 0 ? STATUS_OK : error_errno(error, errno, "cannot write", path);
 }
 
 static enum status fetch_each(const struct peer_models *it, const cohort_v1_ListLearnersResponse *learners,
@@ -84,7 +88,10 @@ static enum status fetch_each(const struct peer_models *it, const cohort_v1_List
                  "each learner has a model of its own, in models/; model.safetensors is that of %s",
                  learner->name);
     }
-    return n ? STATUS_OK : error_set(error, STATUS_NOT_FOUND, "no learner has its model any more");
+    return n ? STATUS_OK
+             : error_set(error, STATUS_NOT_FOUND,
+                         "no learner has its model any more: each keeps it until it ends "
+                         "or is in another experiment; run this one again");
 }
 
 enum status peer_models_fetch(struct rpc_runtime *runtime, struct rpc_channel *coordinator,

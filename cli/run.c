@@ -64,7 +64,10 @@ static enum status read_experiment(struct session *session, const char *path, co
     TRY(experiment_file_load(&session->experiment, path, sets, seed, error));
     if (!session->experiment.options.has_data)
         return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "%s: 'data' is missing; `cohort run` shares it out among the learners", path);
+                         "%s: 'data' is missing, which `cohort run` shares out among the learners; add data: "
+                         "{format: ..., "
+                         "train: ...}",
+                         path);
     TRY(experiment_file_check(&session->experiment, &session->shapes, error));
     experiment_dump(&session->experiment, &session->yaml);
     return session->yaml.failed || session->shapes.failed ? error_no_memory(error, session->yaml.n)

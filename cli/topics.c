@@ -36,8 +36,10 @@ static enum status run(const struct command *command, int argc, char **argv, str
         return STATUS_OK;
     }
     if (argc != 2 || strcmp(argv[1], "experiment") != 0)
-        return error_set(error, STATUS_INVALID_ARGUMENT, "one topic is needed, of: experiment; usage: %s",
-                         command->usage);
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "one topic is needed, of: experiment; usage: %s (`cohort --help` lists the commands)",
+            command->usage);
     struct bytes text = BYTES_INIT;
     bytes_text(&text, introduction);
     fields_reference(experiment_fields, &text);

@@ -164,7 +164,10 @@ static enum status begin_attempt(struct job *job, uint64_t total, struct error *
     struct job_peers *peers = job->peers;
     if (peers->attempt == ATTEMPTS_MAX)
         return error_set(error, STATUS_ABORTED,
-                         "the learners could not exchange with each other in %d attempts", ATTEMPTS_MAX);
+                         "the learners could not exchange with each other in %d attempts; see their "
+                         "messages, and that each "
+                         "reaches the address that the others advertise",
+                         ATTEMPTS_MAX);
     peers->attempt++;
     const struct topology_kind *topology = topology_of(job);
     struct graph graph = GRAPH_INIT;

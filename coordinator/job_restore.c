@@ -73,11 +73,11 @@ enum status job_restore_values(const struct job *job, const struct layout *layou
     if (job->record.round == 0)
         return memcmp(ret->sha256, job->record.model, SHA256_BYTES) == 0
                    ? STATUS_OK
-                   : error_set(
-                         error, STATUS_DATA_LOSS,
-                         "the initial model of '%s' is another than before the restart; was model.weights "
-                         "changed?",
-                         job->id);
+                   : error_set(error, STATUS_DATA_LOSS,
+                               "the initial model of '%s' is another than before the restart; put the file "
+                               "back that "
+                               "model.weights named, or create the experiment anew",
+                               job->id);
     cleanup_free char *path = job_model_path(job, job->record.round);
     if (!path)
         return error_no_memory(error, sizeof job->id);

@@ -69,13 +69,14 @@ static enum status check_size(const struct job *job, const struct member *member
     size_t n = empty ? 0 : plan_summary_values(&job->plan);
     const struct coder coder = coder_of(job, member->slot, header->round);
     if (header->n_values != n || header->bytes != (empty ? 0 : coder_bytes(&coder)))
-        return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
-                         "a summary of %llu values in %llu bytes; this experiment's have %zu in %zu",
-                         (unsigned long long)header->n_values, (unsigned long long)header->bytes, n,
-                         coder_bytes(&coder));
+        return error_set(
+            error, refuse(ret_reason, cohort_v1_Reason_REASON_WRONG_SIZE),
+            "a summary of %llu values in %llu bytes, where this experiment's have %zu in %zu; send one of "
+            "its model in its codec",
+            (unsigned long long)header->n_values, (unsigned long long)header->bytes, n, coder_bytes(&coder));
     if (strcmp(header->codec, job->experiment.options.collaboration.codec.kind->name) != 0)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_INCOMPATIBLE),
-                         "codec '%s'; this experiment uses '%s'", header->codec,
+                         "the summary's codec is '%s', the experiment's '%s'; use that", header->codec,
                          job->experiment.options.collaboration.codec.kind->name);
     enum weighting weighting = (enum weighting)job->experiment.options.collaboration.weighting;
     if (weighting_check(weighting, header->weight, member->data.n_samples, error) != STATUS_OK)
@@ -93,7 +94,8 @@ enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *he
                          job->id);
     if (member->incarnation != header->incarnation)
         return error_set(error, refuse(ret_reason, cohort_v1_Reason_REASON_SUPERSEDED),
-                         "a newer learner '%s' attends", header->learner);
+                         "a newer learner '%s' attends; give each learner a name of its own",
+                         header->learner);
     TRY(check_round(job, header, member->slot, ret_reason, error));
     TRY(check_size(job, member, header, ret_reason, error));
     *ret_slot = member->slot;

@@ -80,10 +80,10 @@ static enum status check_join(const cohort_v1_Join *join, struct member *known, 
 {
     *ret_reason = cohort_v1_Reason_REASON_INCOMPATIBLE;
     if (join->protocol_version != PROTOCOL_VERSION)
-        return error_set(
-            error, STATUS_FAILED_PRECONDITION,
-            "learner '%s' speaks protocol version %u, this coordinator version %d; use matching releases",
-            join->learner, join->protocol_version, PROTOCOL_VERSION);
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "learner '%s' speaks protocol version %u, this coordinator version %d; update the "
+                         "older of the two",
+                         join->learner, join->protocol_version, PROTOCOL_VERSION);
     if (!name_is_fit(join->learner))
         return error_set(
             error, STATUS_INVALID_ARGUMENT,

@@ -161,7 +161,7 @@ void learner_enrol(struct learner *learner, const cohort_v1_Enrol *enrol)
     learner->enrol_defaults = memory_copy_text(enrol->resolved.defaults ? enrol->resolved.defaults : "");
     if (!learner->enrol_yaml || !learner->enrol_defaults) {
         learner->enrol_yaml = memory_free(learner->enrol_yaml);
-        answer_decline(learner, enrol->experiment_id, "out of memory");
+        answer_decline(learner, enrol->experiment_id, "the learner is out of memory; give it more");
         return;
     }
     snprintf(learner->enrol_id, sizeof learner->enrol_id, "%s", enrol->experiment_id);

@@ -83,8 +83,11 @@ enum status samples_load(struct samples *ret, const struct samples_wanted *wante
 {
     *ret = (struct samples){0};
     if (wanted->index >= wanted->n_learners)
-        return error_set(error, STATUS_INVALID_ARGUMENT, "number %u of %u learners", wanted->index,
-                         wanted->n_learners);
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "the coordinator counts learners from 0 and calls this one number %u of %u; update the older of "
+            "the two",
+            wanted->index, wanted->n_learners);
     TRY(check_simulation(wanted, error));
     enum status status = read_data(wanted, ret, error);
     if (status == STATUS_OK)
@@ -108,7 +111,9 @@ enum status samples_load_test(struct dataset *ret, const struct samples_wanted *
     struct source *train = NULL, *test = NULL;
     if (wanted->host->has_data || !wanted->host->use_experiment_data || !wanted->experiment->has_data ||
         !data->has_test)
-        return error_set(error, STATUS_FAILED_PRECONDITION, "this learner reads no test data");
+        return error_set(error, STATUS_FAILED_PRECONDITION,
+                         "this learner reads no test data; leave out data.test, or let learners share the "
+                         "experiment's data");
     TRY(source_open(&train, &data->format, &data->train, NULL, error));
     enum status status = source_open_test(&test, train, &data->test, NULL, error);
     if (status == STATUS_OK)

@@ -21,8 +21,8 @@ static enum status unknown(const struct argument *table, const char *word, size_
         names[n_names++] = row->name;
     cleanup_free char *name = memory_format("%.*s", (int)n, word);
     const char *near = name ? nearest_word(name, names, n_names) : NULL;
-    return error_set(error, STATUS_INVALID_ARGUMENT, "unknown option '%.*s'%s%s%s; --help lists them", (int)n,
-                     word, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return error_set(error, STATUS_INVALID_ARGUMENT, "unknown option '%.*s'%s%s%s --help lists them", (int)n,
+                     word, near ? "; did you mean '" : "", near ? near : ";", near ? "'?" : "");
 }
 
 static enum status add_text(struct texts *texts, const char *text, struct error *error)

@@ -64,8 +64,8 @@ static void list_below(struct walk *walk, const char *name, size_t i, const stru
                        const void *target)
 {
     size_t n = walk->n, left = sizeof walk->path - n;
-    int added = name ? snprintf(walk->path + n, left, "%s.", name)
-                     : snprintf(walk->path + n, left, "%zu.", i);
+    int added =
+        name ? snprintf(walk->path + n, left, "%s.", name) : snprintf(walk->path + n, left, "%zu.", i);
     if (added < 0 || (size_t)added >= left)
         return;
     walk->n += (size_t)added;

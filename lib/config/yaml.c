@@ -188,8 +188,8 @@ static enum status check_key(struct builder *builder, const struct node *map, co
         return error_at(builder->error, mark, STATUS_INVALID_ARGUMENT,
                         "key '%s' stands here twice; remove one", yaml_shown(key, shown, sizeof shown));
     if (map->n_children >= YAML_KEYS_MAX)
-        return error_at(builder->error, mark, STATUS_INVALID_ARGUMENT, "more than %d keys in one map",
-                        YAML_KEYS_MAX);
+        return error_at(builder->error, mark, STATUS_INVALID_ARGUMENT,
+                        "more than %d keys in one map; remove some", YAML_KEYS_MAX);
     return STATUS_OK;
 }
 

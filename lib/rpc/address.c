@@ -152,6 +152,11 @@ static enum status explain_number(int number, const char *address, struct error 
         return in_use(address, error);
     if (number == 0)
         return error_set(error, STATUS_UNAVAILABLE, "cannot listen on '%s' just now; try again", address);
+    if (number == EADDRNOTAVAIL)
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "cannot listen on '%s': %s; use one of this machine's addresses, or 0.0.0.0 for all of them",
+            address, strerror(number));
     return error_errno(error, number, "cannot listen on", address);
 }
 

@@ -203,6 +203,16 @@ static bool starts_with_any(const char *text, const char *const *beginnings, siz
     return false;
 }
 
+// What gRPC found at the end of a chain of causes: "...: Connection refused".
+static const char *last_cause(const char *details)
+{
+    const char *last = details;
+    for (const char *colon = details; (colon = strstr(colon, ": ")); colon += 2)
+        if (colon[2])
+            last = colon + 2;
+    return last;
+}
+
 // gRPC marks its own failures by words alone; a server's words are passed on as they are.
 char *channel_explain(const struct rpc_channel *channel, enum status status, const char *path,
                       int64_t timeout_ms, const char *details)
@@ -222,7 +232,7 @@ char *channel_explain(const struct rpc_channel *channel, enum status status, con
         return memory_copy_text("the call was cancelled");
     if (status == STATUS_UNAVAILABLE && starts_with_any(details, never_there, ARRAY_SIZE(never_there)))
         return memory_format("no server at '%s' (%s); is the coordinator running?", channel->address,
-                             details);
+                             last_cause(details));
     if (status == STATUS_UNAVAILABLE && starts_with_any(details, gone, ARRAY_SIZE(gone)))
         return memory_format("the server at '%s' went away (%s); was it stopped?", channel->address, details);
     return memory_copy_text(details);

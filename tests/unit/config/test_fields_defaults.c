@@ -59,14 +59,13 @@ Test(fields_defaults, an_option_that_is_passed_over_may_be_unknown_and_no_other)
         cr_assert_eq(document_parse(&fixture.document, text, strlen(text), "x.yaml", &fixture.error),
                      STATUS_OK);
         document_let_pass(&fixture.document, paths[i]);
-        enum status status = fields_read(whole_fields, fixture.document.root, &fixture.whole, &fixture.arena,
-                                         &fixture.error);
+        enum status status =
+            fields_read(whole_fields, fixture.document.root, &fixture.whole, &fixture.arena, &fixture.error);
         cr_expect_eq(status, i == 0 ? STATUS_OK : STATUS_INVALID_ARGUMENT);
         if (i == 0)
             cr_expect_eq(fixture.whole.count, 8);
         else
-            cr_expect(strstr(fixture.error.message, "unknown key 'new") != NULL, "%s",
-                      fixture.error.message);
+            cr_expect(strstr(fixture.error.message, "unknown key 'new") != NULL, "%s", fixture.error.message);
         release(&fixture);
     }
 }
@@ -77,8 +76,8 @@ Test(fields_defaults, what_is_known_is_read_though_it_may_be_passed_over)
     const char *text = "count: many\n";
     cr_assert_eq(document_parse(&fixture.document, text, strlen(text), "x.yaml", &fixture.error), STATUS_OK);
     document_let_pass(&fixture.document, "count\n");
-    cr_expect_eq(fields_read(whole_fields, fixture.document.root, &fixture.whole, &fixture.arena,
-                             &fixture.error),
-                 STATUS_INVALID_ARGUMENT);
+    cr_expect_eq(
+        fields_read(whole_fields, fixture.document.root, &fixture.whole, &fixture.arena, &fixture.error),
+        STATUS_INVALID_ARGUMENT);
     release(&fixture);
 }

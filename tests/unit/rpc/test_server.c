@@ -73,6 +73,7 @@ Test(server, malformed_addresses_are_refused)
     struct error error = ERROR_INIT;
     cr_expect_neq(rpc_server_listen(server, "203.0.113.1:7070", NULL, &error), STATUS_OK);
     cr_expect(strstr(error.message, "203.0.113.1:7070"), "%s", error.message);
+    cr_expect(strstr(error.message, "or 0.0.0.0 for all of them"), "%s", error.message);
     rpc_server_free(server, 0);
     echo_stop(&echo);
 }
@@ -127,7 +128,7 @@ Test(server, without_a_server_the_error_says_what_to_ask)
     cr_assert_eq(offer(echo.channel, "a", 1, 10000, &offset, &error), STATUS_UNAVAILABLE, "%s",
                  error.message);
     char expected[256];
-    snprintf(expected, sizeof expected, "no server at '%s' (", echo.address);
+    snprintf(expected, sizeof expected, "no server at '%s' (Connection refused);", echo.address);
     cr_assert_eq(strncmp(error.message, expected, strlen(expected)), 0, "%s", error.message);
     cr_assert(strstr(error.message, "is the coordinator running?"), "%s", error.message);
     echo_stop(&echo);
