@@ -35,7 +35,7 @@ static struct study *study_of(size_t index)
              "training: {optimizer: {kind: sgd, learning_rate: 0.1}, batch_size: 4}\n"
              "collaboration: {algorithm: fedavg, downlink: %s, learners: 2, rounds: 9}\n",
              downlinks[index]);
-    enum status status = study_open(&host, "fuzz", yaml, &study, &error);
+    enum status status = study_open(&host, "fuzz", yaml, &(struct experiment_origin){0}, &study, &error);
     if (status == STATUS_OK)
         status = study_bind(study, &sample, 3, TARGET_CLASS, 0, &variant, &error);
     if (status != STATUS_OK)

@@ -43,7 +43,8 @@ static void begin(const char *folder)
                  "training: {optimizer: {kind: sgd, learning_rate: 0.1}, batch_size: 4}\n"
                  "collaboration: {%s, learners: 2, rounds: 9}\n",
                  experiments[i]);
-        enum status status = study_open(&host, id, yaml, &trials[i].study, &error);
+        enum status status =
+            study_open(&host, id, yaml, &(struct experiment_origin){0}, &trials[i].study, &error);
         if (status == STATUS_OK)
             status = study_bind(trials[i].study, &sample, 3, TARGET_CLASS, 0, &trials[i].variant, &error);
         if (status != STATUS_OK)
