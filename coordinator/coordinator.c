@@ -267,6 +267,7 @@ struct coordinator *coordinator_free(struct coordinator *coordinator)
         rpc_call_unref(member->call);
         memory_free(member);
     }
+    headcount_release(&coordinator->headcounts);
     journal_close(coordinator->journal);
     pthread_cond_destroy(&coordinator->hashed);
     pthread_cond_destroy(&coordinator->changed);

@@ -37,9 +37,13 @@ static void create_experiment(struct rpc_call *call, void *service, const void *
     cohort_v1_CreateExperimentResponse response = cohort_v1_CreateExperimentResponse_init_zero;
     struct error error = ERROR_INIT;
     struct job *job = NULL;
+    struct rpc_peer user;
     const struct experiment_origin origin = {request->resolved.version, request->resolved.defaults};
     enum status status = job_new(coordinator, request->yaml ? request->yaml : "", &origin, &job, &error);
+    rpc_call_quota_peer(call, &user);
     coordinator_lock(coordinator);
+    if (status == STATUS_OK)
+        snprintf(job->owner, sizeof job->owner, "%s", user.name);
     if (status == STATUS_OK)
         status = job_admit(job, request->request_id, &job, &error);
     if (status == STATUS_OK) {
@@ -165,10 +169,12 @@ static enum status open_watch(struct watch *watch, struct rpc_call *call,
     struct job *job = find(coordinator, request->experiment_id, error);
     if (!job)
         return error->status;
-    if (most && coordinator->n_watchers >= (size_t)most)
+    if (most && coordinator->n_watchers >= (size_t)most) {
+        coordinator->n_watches_refused++;
         return error_set(error, STATUS_RESOURCE_EXHAUSTED,
                          "'%lld' streams watch already; close some, or raise limits.watchers",
                          (long long)most);
+    }
     watch->watcher = events_watch(job->events, call, request->cursor);
     if (!watch->watcher)
         return error_no_memory(error, sizeof *watch);

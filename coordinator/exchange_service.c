@@ -33,6 +33,9 @@ static enum status count_message(struct attendance *attendance, struct error *er
     }
     if (!most || ++attendance->n_messages <= most)
         return STATUS_OK;
+    coordinator_lock(attendance->coordinator);
+    attendance->coordinator->n_streams_ended++;
+    coordinator_unlock(attendance->coordinator);
     return error_set(error, STATUS_RESOURCE_EXHAUSTED,
                      "more than '%lld' messages in a second on the control stream; send fewer, or raise the "
                      "coordinator's limits.messages",

@@ -75,18 +75,16 @@ enum status job_admit(struct job *job, const char *request_id, struct job **ret,
 {
     struct coordinator *coordinator = job->coordinator;
     struct job *known = find_request(coordinator, request_id);
-    if (known || coordinator->n_jobs >= (size_t)coordinator->options->max_experiments) {
+    if (known) {
         job_free(job);
-        if (!known)
-            return error_set(error, STATUS_RESOURCE_EXHAUSTED,
-                             "the coordinator holds its limit of %lld experiments; raise limits.experiments",
-                             (long long)coordinator->options->max_experiments);
         *ret = known;
         return STATUS_OK;
     }
     snprintf(job->request_id, sizeof job->request_id, "%s", request_id);
     choose_id(coordinator, job->experiment.options.name, job->id);
-    enum status status = job_journal_admit(job, error);
+    enum status status = job_check_quota(job, error);
+    if (status == STATUS_OK)
+        status = job_journal_admit(job, error);
     if (status != STATUS_OK) {
         job_free(job);
         return status;

@@ -76,6 +76,7 @@ struct job {
     struct coordinator *coordinator;
     struct job *next;
     char id[64], request_id[128];
+    char owner[80]; // who created it, as quotas count users; empty: nobody knows
     struct experiment experiment;
     struct round_rules rules;
     struct bytes yaml;     // resolved
@@ -147,6 +148,8 @@ struct job {
 // Makes an experiment from YAML. Without the lock: reading a large text takes a while.
 enum status job_new(struct coordinator *coordinator, const char *yaml, const struct experiment_origin *origin,
                     struct job **ret, struct error *error);
+// Whether there is room for it, in all and of its owner's. RESOURCE_EXHAUSTED.
+enum status job_check_quota(const struct job *job, struct error *error);
 // Admits it; the same request_id (when not empty) gives the job that was admitted before. Takes `job_take`
 // over, also on failure.
 enum status job_admit(struct job *job_take, const char *request_id, struct job **ret, struct error *error);

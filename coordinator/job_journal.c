@@ -23,6 +23,7 @@ static struct journal_experiment describe(const struct job *job)
     return (struct journal_experiment){
         .id = job->id,
         .request_id = job->request_id,
+        .owner = job->owner,
         .yaml = job->yaml.data,
         .created_unix_ms = job->created_unix_ms,
         .outcome = job_is_over(job) ? (int)round_outcome(job->round) : JOURNAL_RUNNING,

@@ -137,6 +137,7 @@ static enum status fill(struct job *job, const struct journal_experiment *from, 
     struct coordinator *coordinator = job->coordinator;
     snprintf(job->id, sizeof job->id, "%s", from->id);
     snprintf(job->request_id, sizeof job->request_id, "%s", from->request_id);
+    snprintf(job->owner, sizeof job->owner, "%s", from->owner);
     snprintf(job->message, sizeof job->message, "%s", from->message);
     job->created_unix_ms = from->created_unix_ms;
     job->restored = true;

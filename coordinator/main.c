@@ -59,18 +59,27 @@ static enum status listen_all(struct service *service, char *ret_first, size_t b
     return STATUS_OK;
 }
 
+static enum status make_server(struct service *service, const struct rpc_service *services, size_t n,
+                               struct error *error)
+{
+    const struct coordinator_options *options = &service->options;
+    const struct rpc_server_options wanted = {.services = services,
+                                              .n_services = n,
+                                              .max_streams = options->max_streams,
+                                              .max_received_bytes = options->max_received_bytes,
+                                              .max_calls_a_host = options->max_calls_a_host,
+                                              .max_unread_a_host = options->max_unread_a_host,
+                                              .calls_a_second = options->calls_a_second,
+                                              .exchanges_a_second = options->exchanges_a_second};
+    return rpc_server_new(&service->server, service->runtime, &wanted, error);
+}
+
 static enum status make_relay(struct service *service, struct error *error)
 {
     TRY(relay_new(&service->relay, &service->options, service->runtime, error));
     const struct rpc_service services[] = {relay_service(service->relay)};
-    const struct rpc_server_options options = {.services = services,
-                                               .n_services = ARRAY_SIZE(services),
-                                               .max_streams = service->options.max_streams,
-                                               .max_received_bytes = service->options.max_received_bytes,
-                                               .max_calls_a_host = service->options.max_calls_a_host,
-                                               .max_unread_a_host = service->options.max_unread_a_host};
     log_info("relaying", LOG_S("to", service->options.relay_of));
-    return rpc_server_new(&service->server, service->runtime, &options, error);
+    return make_server(service, services, ARRAY_SIZE(services), error);
 }
 
 static enum status make_coordinator(struct service *service, struct error *error)
@@ -78,13 +87,7 @@ static enum status make_coordinator(struct service *service, struct error *error
     TRY(coordinator_new(&service->coordinator, &service->options, error));
     const struct rpc_service services[] = {coordinator_service(service->coordinator),
                                            exchange_service(service->coordinator)};
-    const struct rpc_server_options options = {.services = services,
-                                               .n_services = ARRAY_SIZE(services),
-                                               .max_streams = service->options.max_streams,
-                                               .max_received_bytes = service->options.max_received_bytes,
-                                               .max_calls_a_host = service->options.max_calls_a_host,
-                                               .max_unread_a_host = service->options.max_unread_a_host};
-    return rpc_server_new(&service->server, service->runtime, &options, error);
+    return make_server(service, services, ARRAY_SIZE(services), error);
 }
 
 static enum status start(struct service *service, struct error *error)

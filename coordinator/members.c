@@ -35,10 +35,12 @@ static enum status rename_forgotten(struct coordinator *coordinator, const char 
     for (struct member *member = coordinator->members; member; member = member->next)
         if (forgettable(member) && (!oldest || member->last_seen_ms < oldest->last_seen_ms))
             oldest = member;
-    if (!oldest)
+    if (!oldest) {
+        coordinator->n_learners_refused++;
         return error_set(error, STATUS_RESOURCE_EXHAUSTED,
                          "the coordinator holds its limit of %lld learners; raise limits.learners",
                          (long long)coordinator->options->max_learners);
+    }
     tdelete(oldest, &coordinator->members_by_name, by_name);
     struct member *next = oldest->next;
     *oldest = (struct member){.next = next};
@@ -114,19 +116,36 @@ static void supersede(struct coordinator *coordinator, struct member *member, bo
     rpc_call_unref(old);
 }
 
+// Whether this peer may speak for one more learner.
+static enum status check_peer(struct coordinator *coordinator, const struct rpc_peer *peer,
+                              const struct member *known, struct error *error)
+{
+    int64_t most = coordinator->options->max_learners_a_peer;
+    if (!most && peer->own)
+        return STATUS_OK;
+    if (!most)
+        most = (coordinator->options->max_learners + 1) / 2;
+    return headcount_check(&coordinator->headcounts, peer, known ? known->peer : NULL, most, error);
+}
+
 enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *join, struct rpc_call *call,
                         struct member **ret, cohort_v1_Reason *ret_reason, struct error *error)
 {
     struct member *member = member_find(coordinator, join->learner);
+    struct rpc_peer peer;
     TRY(check_join(join, member, ret_reason, error));
     *ret_reason = cohort_v1_Reason_REASON_UNSPECIFIED;
+    rpc_call_quota_peer(call, &peer);
+    TRY(check_peer(coordinator, &peer, member, error));
     if (!member) {
         TRY(add(coordinator, join->learner, &member, error));
         job_restore_claim(coordinator, member);
     }
-    if (member->call) {
+    if (member->call)
         supersede(coordinator, member, join->incarnation != member->incarnation);
-    }
+    member->peer = headcount_add(&coordinator->headcounts, &peer);
+    if (!member->peer)
+        return error_no_memory(error, sizeof peer);
     member->incarnation = join->incarnation;
     member->model_bytes = join->model_bytes;
     member->removed = false;
@@ -151,6 +170,7 @@ void member_seen(struct member *member)
 void member_lost(struct coordinator *coordinator, struct member *member, bool left, const char *message)
 {
     member->call = rpc_call_unref(member->call);
+    member->peer = headcount_drop(&coordinator->headcounts, member->peer);
     if (member->state != cohort_v1_LearnerState_LEARNER_STATE_REMOVED)
         member->state =
             left ? cohort_v1_LearnerState_LEARNER_STATE_LEFT : cohort_v1_LearnerState_LEARNER_STATE_LOST;

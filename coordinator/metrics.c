@@ -5,6 +5,7 @@
 #include "coordinator/events.h"
 #include "coordinator/job.h"
 #include "report/prometheus.h"
+#include "rpc/accept.h"
 #include <stdio.h>
 
 // Of one experiment, as it was under the lock.
@@ -174,12 +175,48 @@ static void write_phases(const struct snapshot *snapshot, struct bytes *ret)
     }
 }
 
+// What peers were refused, or cut off for.
+static void write_refusals(struct coordinator *coordinator, struct bytes *ret)
+{
+    static const char *const of_calls[RPC_QUOTAS] = {
+        [RPC_QUOTA_CALLS_A_HOST] = "calls_a_host",
+        [RPC_QUOTA_UNREAD_A_HOST] = "unread_a_host",
+        [RPC_QUOTA_CALLS_A_SECOND] = "calls_a_second",
+        [RPC_QUOTA_EXCHANGES_A_SECOND] = "exchanges_a_second",
+    };
+    coordinator_lock(coordinator);
+    const struct {
+        const char *limit;
+        unsigned long n;
+    } rows[] = {
+        {"connections", accept_n_refused()},
+        {"learners", coordinator->n_learners_refused},
+        {"learners_a_peer", coordinator->headcounts.refused},
+        {"experiments", coordinator->n_experiments_refused},
+        {"watchers", coordinator->n_watches_refused},
+        {"messages", coordinator->n_streams_ended},
+    };
+    unsigned long n_calls[RPC_QUOTAS] = {0};
+    for (int i = 0; i < RPC_QUOTAS && coordinator->server; i++)
+        n_calls[i] = rpc_server_n_refused(coordinator->server, (enum rpc_quota)i);
+    coordinator_unlock(coordinator);
+    prometheus_family(ret, "cohort_refused_total", "counter",
+                      "What peers asked for beyond a limit and did not get, by limit.");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        prometheus_sample(ret, "cohort_refused_total", (const char *const[]){"limit", rows[i].limit, NULL},
+                          (double)rows[i].n);
+    for (int i = 0; i < RPC_QUOTAS; i++)
+        prometheus_sample(ret, "cohort_refused_total", (const char *const[]){"limit", of_calls[i], NULL},
+                          (double)n_calls[i]);
+}
+
 void coordinator_metrics(void *self, struct bytes *ret)
 {
     struct snapshot snapshot = {.arena = ARENA_INIT};
     prometheus_process(ret, self ? "cohort-coordinator" : "cohort-relay");
     if (!self)
         return;
+    write_refusals(self, ret);
     take(self, &snapshot);
     if (snapshot.views) {
         write_learners(&snapshot, ret);

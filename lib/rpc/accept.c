@@ -17,7 +17,8 @@
 
 enum { SWEEP_MS = 20, CONNECTIONS_MAX = 1 << 20 };
 
-// An address without its port; IPv4 in IPv6's form. Family 0: this host, or a socket file.
+// An address without its port; IPv4 in IPv6's form, and of IPv6 the network alone, whose addresses are all
+// its hosts' to take. Family 0: this host, or a socket file.
 struct host {
     sa_family_t family;
     struct in6_addr address;
@@ -69,6 +70,8 @@ static struct host host_of(int fd)
     bool local = IN6_IS_ADDR_LOOPBACK(&host.address) ||
                  (IN6_IS_ADDR_V4MAPPED(&host.address) && host.address.s6_addr[12] == 127);
     host.family = address.ss_family == AF_INET || address.ss_family == AF_INET6 ? AF_INET6 : 0;
+    if (!IN6_IS_ADDR_V4MAPPED(&host.address))
+        memset(&host.address.s6_addr[8], 0, 8);
     if (local)
         host = (struct host){0};
     return host;

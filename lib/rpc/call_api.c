@@ -1,6 +1,7 @@
 // What users ask of a call: each notes a wish under the lock and lets the machine (call.c) see to it.
 #include "base/memory.h"
 #include "rpc/call_impl.h"
+#include "rpc/quota.h"
 #include <grpc/support/alloc.h>
 
 enum { CHUNK_OVERHEAD_BYTES = 64 };
@@ -148,6 +149,11 @@ const char *rpc_call_peer(const struct rpc_call *call)
     const char *peer = mutable->peer ? mutable->peer : "";
     pthread_mutex_unlock(&mutable->lock);
     return peer;
+}
+
+void rpc_call_quota_peer(const struct rpc_call *call, struct rpc_peer *ret)
+{
+    quota_peer(&call->identity, rpc_call_peer(call), ret);
 }
 
 void call_own_request(struct rpc_call *call, const pb_msgdesc_t *fields, void *request)

@@ -81,6 +81,13 @@ void *rpc_call_user(struct rpc_call *call);
 void rpc_call_set_events(struct rpc_call *call, const struct rpc_events *events, void *user);
 // The peer's address as gRPC says it, "ipv4:127.0.0.1:41234".
 const char *rpc_call_peer(const struct rpc_call *call);
+// Whom quotas count a server's call to: "learner site-a", or without identities its host, which for IPv6 is
+// the /64 network.
+struct rpc_peer {
+    char name[80];
+    bool own; // this machine, without an identity
+};
+void rpc_call_quota_peer(const struct rpc_call *call, struct rpc_peer *ret);
 
 // ---- received messages ----------------------------------------------------------------------------------
 
@@ -142,6 +149,17 @@ struct rpc_server_options {
     // Of one host, however many connections it has: calls under way, and bytes of answers that it has not
     // read yet, beyond which its new calls are refused, RESOURCE_EXHAUSTED; 0: any number.
     int64_t max_calls_a_host, max_unread_a_host;
+    // Calls that one peer may make in a second, to Exchange and to all others but Health: a peer is an
+    // identity, or without TLS a host. RESOURCE_EXHAUSTED beyond; 0: any number.
+    int64_t calls_a_second, exchanges_a_second;
+};
+
+enum rpc_quota {
+    RPC_QUOTA_CALLS_A_HOST,
+    RPC_QUOTA_UNREAD_A_HOST,
+    RPC_QUOTA_CALLS_A_SECOND,
+    RPC_QUOTA_EXCHANGES_A_SECOND,
+    RPC_QUOTAS
 };
 
 enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
@@ -154,6 +172,8 @@ enum status rpc_server_listen(struct rpc_server *server, const char *address, in
 enum status rpc_server_start(struct rpc_server *server, struct error *error);
 // What health checks answer from now on; starts as serving.
 void rpc_server_set_serving(struct rpc_server *server, bool serving);
+// Calls that were refused for this reason, since the start.
+unsigned long rpc_server_n_refused(const struct rpc_server *server, enum rpc_quota which);
 // Cancels the calls whose peers have read nothing for so long although something waits for them. From any
 // thread.
 void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms);

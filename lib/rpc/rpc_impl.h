@@ -89,9 +89,11 @@ grpc_byte_buffer *chunk_encode(uint64_t offset, const void *data, size_t bytes, 
 
 // ---- call.c
 
-// What calls of one host, or of a few that share it, have under way (server.c).
+// What calls of one host, or of a few that share it, have under way, and when a peer's calls of before are
+// forgotten (quota.c).
 struct share {
     atomic_size_t n_calls, unread_bytes;
+    _Atomic int64_t calls_until_ns, exchanges_until_ns;
 };
 
 struct call_start {

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "rpc/channel_arguments.h"
 #include "rpc/guard.h"
+#include "rpc/quota.h"
 #include "rpc/rpc_impl.h"
 #include <assert.h>
 #include <errno.h>
@@ -46,8 +47,7 @@ struct rpc_server {
     struct reflection reflection;
     struct arrival *arrivals; // one a queue
     struct rpc_tag shutdown_tag;
-    size_t max_calls, max_unread_bytes; // of a share; 0: any number
-    struct share *shares;               // [SHARES], by the hash of a host; hosts may share one
+    struct quota *quota; // NULL: nothing is bounded
 
     pthread_mutex_t lock; // guards what follows
     pthread_cond_t changed;
@@ -57,11 +57,7 @@ struct rpc_server {
     struct rpc_call *calls; // between their arrival and their end
 };
 
-enum { SHARES = 4096 };
-
 enum { N_OWN_SERVICES = 3 };
-
-static const char health_prefix[] = "/grpc.health.v1.";
 
 // ---- the table
 
@@ -194,44 +190,10 @@ static struct security *guard_of(const struct rpc_server *server)
     return security && security->options.certificate ? security : NULL;
 }
 
-// The share of a call's host: of its address without the port.
-static struct share *share_of(struct rpc_server *server, grpc_call *grpc)
-{
-    if (!server->shares)
-        return NULL;
-    char *peer = grpc_call_get_peer(grpc);
-    const char *end = peer ? strrchr(peer, ':') : NULL;
-    size_t hash = 14695981039346656037ULL; // FNV-1a
-    for (const char *at = peer; at && at < end; at++)
-        hash = (hash ^ (unsigned char)*at) * 1099511628211ULL;
-    gpr_free(peer);
-    return &server->shares[(hash ^ hash >> 32) % SHARES];
-}
-
-// Whether the host has so much under way that a new call would be too much. Health checks are always
-// answered.
-static enum status check_share(const struct rpc_server *server, const struct share *share, const char *path,
-                               struct error *error)
-{
-    if (!share || strncmp(path, health_prefix, sizeof health_prefix - 1) == 0)
-        return STATUS_OK;
-    if (server->max_calls && atomic_load(&share->n_calls) > server->max_calls)
-        return error_set(
-            error, STATUS_RESOURCE_EXHAUSTED,
-            "this host has '%zu' calls under way already; end some, or raise limits.calls_a_host",
-            server->max_calls);
-    if (server->max_unread_bytes && atomic_load(&share->unread_bytes) > server->max_unread_bytes)
-        return error_set(error, STATUS_RESOURCE_EXHAUSTED,
-                         "more than '%zu' bytes wait to be read by this host; read them, or raise "
-                         "limits.unread_a_host",
-                         server->max_unread_bytes);
-    return STATUS_OK;
-}
-
 static void accept_call(struct rpc_server *server, grpc_call *grpc, struct method_entry *entry,
                         const char *path, const struct identity *identity, struct error *refusal)
 {
-    struct share *share = share_of(server, grpc);
+    struct share *share = quota_share(server->quota, grpc);
     struct rpc_call *call = call_new(&(struct call_start){.grpc = grpc,
                                                           .server_side = true,
                                                           .over = call_over,
@@ -250,7 +212,7 @@ static void accept_call(struct rpc_server *server, grpc_call *grpc, struct metho
     calls_add(&server->calls, call);
     pthread_mutex_unlock(&server->lock);
     if (refusal->status == STATUS_OK)
-        check_share(server, share, path, refusal);
+        quota_admit(server->quota, share, grpc, identity, path, refusal);
     if (refusal->status == STATUS_OK) {
         handle(call, entry, path);
     } else {
@@ -349,7 +311,7 @@ static struct rpc_server *server_release(struct rpc_server *server)
     memory_free(server->services);
     memory_free(server->methods);
     memory_free(server->arrivals);
-    memory_free(server->shares);
+    quota_free(server->quota);
     pthread_mutex_destroy(&server->lock);
     pthread_cond_destroy(&server->changed);
     return memory_free(server);
@@ -376,13 +338,8 @@ enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
     enum status status = gather_services(server, options, error);
     if (status == STATUS_OK)
         status = gather_methods(server, error);
-    server->max_calls = (size_t)options->max_calls_a_host;
-    server->max_unread_bytes = (size_t)options->max_unread_a_host;
-    if (server->max_calls || server->max_unread_bytes) {
-        server->shares = memory_array(SHARES, sizeof *server->shares);
-        if (status == STATUS_OK && !server->shares)
-            status = error_no_memory(error, SHARES * sizeof *server->shares);
-    }
+    if (status == STATUS_OK)
+        status = quota_new(&server->quota, options, error);
     server->arrivals = memory_array(runtime_n_queues(runtime), sizeof *server->arrivals);
     if (status == STATUS_OK && !server->arrivals)
         status = error_no_memory(error, runtime_n_queues(runtime) * sizeof *server->arrivals);
@@ -441,6 +398,11 @@ enum status rpc_server_start(struct rpc_server *server, struct error *error)
 void rpc_server_set_serving(struct rpc_server *server, bool serving)
 {
     health_set(server->health, serving);
+}
+
+unsigned long rpc_server_n_refused(const struct rpc_server *server, enum rpc_quota which)
+{
+    return quota_n_refused(server->quota, which);
 }
 
 void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms)

@@ -23,7 +23,8 @@ static const char schema[] =
     "create table if not exists rounds("
     " id text not null, round integer not null, attempt integer not null, record text not null, notes text "
     "not null,"
-    " primary key (id, round)) without rowid;";
+    " primary key (id, round)) without rowid;"
+    "create table if not exists owners(id text primary key, name text not null) without rowid;";
 
 // ---- SQLite ---------------------------------------------------------------------------------------------
 
@@ -208,6 +209,18 @@ static enum status add(struct journal *journal, const struct journal_experiment 
     return journal_run(journal, statement, error);
 }
 
+static enum status add_owner(struct journal *journal, const struct journal_experiment *experiment,
+                             struct error *error)
+{
+    sqlite3_stmt *statement = NULL;
+    if (!experiment->owner)
+        return STATUS_OK;
+    TRY(journal_prepare(journal, "insert into owners values(?, ?)", &statement, error));
+    bind_text(statement, 1, experiment->id);
+    bind_text(statement, 2, experiment->owner);
+    return journal_run(journal, statement, error);
+}
+
 static enum status set_state(struct journal *journal, const struct journal_experiment *experiment,
                              struct error *error)
 {
@@ -277,6 +290,8 @@ enum status journal_add(struct journal *journal, const struct journal_experiment
     enum status status = begin(journal, error);
     if (status == STATUS_OK)
         status = add(journal, experiment, error);
+    if (status == STATUS_OK)
+        status = add_owner(journal, experiment, error);
     return end(journal, status, error);
 }
 

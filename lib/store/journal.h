@@ -22,6 +22,7 @@ enum { JOURNAL_RUNNING = -1 };
 // An experiment as it is written down. Pointers are the caller's, or valid during a callback.
 struct journal_experiment {
     const char *id, *request_id, *yaml;
+    const char *owner; // who created it, in the owner's words; NULL: nobody
     int64_t created_unix_ms;
     int outcome; // JOURNAL_RUNNING, or the owner's word for how it ended
     bool paused;

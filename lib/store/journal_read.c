@@ -23,6 +23,7 @@ static enum status read_experiment(sqlite3_stmt *statement, struct journal_exper
         .n_data = (size_t)sqlite3_column_bytes(statement, 7),
         .has_record = sqlite3_column_type(statement, 8) != SQLITE_NULL,
         .notes = text_at(statement, 9),
+        .owner = text_at(statement, 10),
     };
     if (!ret->has_record)
         return STATUS_OK;
@@ -37,8 +38,8 @@ enum status journal_each_experiment(struct journal *journal,
                                     void *user, struct error *error)
 {
     static const char sql[] =
-        "select e.id, request_id, yaml, created, outcome, paused, message, data, record, notes from "
-        "experiments e"
+        "select e.id, request_id, yaml, created, outcome, paused, message, data, record, notes, "
+        "o.name from experiments e left join owners o on o.id = e.id"
         " left join rounds r on r.id = e.id and r.round = (select max(round) from rounds where id = e.id)"
         " order by number";
     sqlite3_stmt *statement = NULL;

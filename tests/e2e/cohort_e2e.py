@@ -129,8 +129,8 @@ def refused(code, call):
 class Attendance:
     """The control stream of a learner that this test plays."""
 
-    def __init__(self, world, coordinator, name, incarnation=1, **join):
-        self.exchange = world.stub(coordinator, "exchange")
+    def __init__(self, world, coordinator, name, incarnation=1, exchange=None, **join):
+        self.exchange = exchange or world.stub(coordinator, "exchange")
         self.name, self.incarnation = name, incarnation
         self.requests = queue.SimpleQueue()
         self.answers = self.exchange.Attend(iter(self.requests.get, None))
@@ -482,7 +482,12 @@ def expect_progress():
     signal.alarm(2 * TIMEOUT)
 
 
+class Skipped(Exception):
+    """What a test cannot do here, and why."""
+
+
 def run_test(test):
+    """Whether it is good; a Skipped where it cannot be tried."""
     with tempfile.TemporaryDirectory(prefix="cohort-e2e-") as folder:
         world = World(folder)
         expect_progress()
@@ -491,6 +496,8 @@ def run_test(test):
             world.stop_services()
             assert not sanitizer_words(folder), sanitizer_words(folder)
             return True
+        except Skipped as reason:
+            return reason
         except Exception:  # noqa: BLE001: any failure is this test's, the others go on
             words = traceback.format_exc(chain=False)
             for service in world.services:
@@ -517,6 +524,6 @@ def main(names):
         started = time.monotonic()
         good = run_test(test)
         failed += not good
-        took = f"{time.monotonic() - started:.2f} s"
+        took = f"SKIP {good}" if isinstance(good, Skipped) else f"{time.monotonic() - started:.2f} s"
         print(f"{'' if good else 'not '}ok {number} - {name.replace('_', ' ')} # {took}", flush=True)
     sys.exit(failed > 0)

@@ -40,8 +40,8 @@ def connect(address, source=None):
 class Http2:
     """A connection that says hello, answers settings and pings, and sends within the windows that it is given."""
 
-    def __init__(self, address, settings=b""):
-        self.socket = connect(address)
+    def __init__(self, address, settings=b"", source=None):
+        self.socket = connect(address, source)
         self.socket.setblocking(False)
         self.window, self.initial, self.streams = WINDOW, WINDOW, {}
         self.received, self.over, self.resets, self.ended = b"", False, 0, set()

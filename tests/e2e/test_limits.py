@@ -122,7 +122,7 @@ def not_reading(coordinator, path, n, name):
 
 
 def it_bounds_answers_that_nobody_reads(world):
-    coordinator = world.coordinator("limits.unread_a_host=16MiB", "lease=500ms")
+    coordinator = world.coordinator("limits.unread_a_host=16MiB", "limits.calls_a_second=0", "lease=500ms")
     users = world.stub(coordinator)
     made = users.CreateExperiment(message("CreateExperimentRequest", yaml=LARGE))
     assert len(made.resolved_yaml) > 50000

@@ -15,6 +15,7 @@ static struct journal *journal;
 static uint64_t epoch;
 static const struct journal_experiment tiny = {.id = "tiny",
                                                .request_id = "r",
+                                               .owner = "user alice",
                                                .yaml = "name: tiny\n",
                                                .created_unix_ms = 5,
                                                .outcome = JOURNAL_RUNNING};
@@ -61,9 +62,9 @@ static enum status see(void *user, const struct journal_experiment *experiment, 
 {
     (void)user, (void)problem;
     seen = *experiment;
-    snprintf(seen_text, sizeof seen_text, "%s|%s|%s|%s|%.*s|%s", experiment->id, experiment->request_id,
+    snprintf(seen_text, sizeof seen_text, "%s|%s|%s|%s|%.*s|%s|%s", experiment->id, experiment->request_id,
              experiment->yaml, experiment->message, (int)experiment->n_data, (const char *)experiment->data,
-             experiment->notes);
+             experiment->notes, experiment->owner);
     n_seen++;
     return STATUS_OK;
 }
@@ -91,7 +92,7 @@ Test(journal, what_was_written_is_there_after_reopening)
     cr_assert_eq(reopen(), STATUS_OK);
     look();
     cr_assert_eq(n_seen, 1);
-    cr_assert_str_eq(seen_text, "tiny|r|name: tiny\n|why|shape|notes");
+    cr_assert_str_eq(seen_text, "tiny|r|name: tiny\n|why|shape|notes|user alice");
     cr_assert_eq(seen.outcome, 3);
     cr_assert(seen.paused);
     cr_assert(seen.has_record);
