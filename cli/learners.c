@@ -1,7 +1,7 @@
-// cohort learners: who attends a coordinator.
+// cohort learners: who attends a coordinator, and an end to it (learners_remove.c).
+#include "cli/learners.h"
 #include "base/clock.h"
 #include "base/memory.h"
-#include "cli/command.h"
 #include "cli/event_format.h"
 #include "cli/remote.h"
 #include "cli/steer.h"
@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <pb_decode.h>
 #include <stdio.h>
+#include <string.h>
 
 static void print_row(const cohort_v1_LearnerInfo *it, int64_t now_ms)
 {
@@ -86,6 +87,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
         {"--json", ARGUMENT_FLAG, &json, NULL, "print a line of JSON a learner"},
         {0},
     };
+    if (argc > 1 && strcmp(argv[1], command_learners_remove.name) == 0)
+        return command_learners_remove.run(&command_learners_remove, argc - 1, argv + 1, error);
     if (arguments_want_help(argc, argv)) {
         command_help(command, table);
         return STATUS_OK;
@@ -100,8 +103,10 @@ static enum status run(const struct command *command, int argc, char **argv, str
 
 const struct command command_learners = {
     .name = "learners",
-    .usage = "cohort learners [EXPERIMENT] [--coordinator ADDRESS] [--wait SECONDS] [--json]",
-    .help = "Lists the learners that attend a coordinator, or those of one experiment",
+    .usage = "cohort learners [EXPERIMENT] [--coordinator ADDRESS] [--wait SECONDS] [--json]\n"
+             "       cohort learners remove NAME...",
+    .help = "Lists the learners that attend a coordinator, or those of one experiment; or removes some",
+    .details = "`cohort learners remove --help` tells of removing.\n",
     .dials = true,
     .run = run,
 };

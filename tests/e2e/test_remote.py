@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The commands that talk to a coordinator which runs already: submit, watch, learners, model download."""
+"""The commands that talk to a coordinator which runs already: submit, watch, learners, learners remove, model download."""
 import json
 
 from cohort_e2e import Service, classes_experiment, free_port, main, sha256
@@ -143,6 +143,37 @@ def it_goes_on_after_a_coordinator_was_started_again(world):
     rounds += [event["round"] for event in events(out) if event["event"] == "round_committed"]
     # A coordinator that resumes tells of the round that it resumes from again.
     assert watch.returncode == 0 and rounds in ([1, 2, 2, 3, 4, 5, 6], [1, 2, 3, 3, 4, 5, 6]), (rounds, out, err)
+
+
+def it_removes_a_learner_that_an_experiment_waits_for(world):
+    """One of two that keep their places is gone for good; a third takes its place."""
+    coordinator, learners = start(world)
+    wanted = {"simulation": {"delay": "50ms"}, "collaboration": {"learners": 2, "rounds": 40}}
+    path = world.write("tiny.yaml", classes_experiment(world.folder, **wanted))
+    id = good(world, "submit", path).strip()
+    watching = world.start("watch", id, "--json")
+    while json.loads(watching.stdout.readline())["event"] != "round_committed":
+        pass
+    learners[1].kill()
+    while json.loads(watching.stdout.readline()).get("state") != "lost":
+        pass
+    third = world.learner(coordinator, "learner-2")  # waits: the place is kept
+    states = {row["name"]: row for row in events(good(world, "learners", "--json"))}
+    assert states["learner-1"]["state"] == "lost" and not states["learner-2"]["experiment"], states
+    assert good(world, "learners", "remove", "learner-1", "--message", "scaled away") == "learner-1 was removed\n"
+    last = [json.loads(line) for line in watching.stdout][-1]
+    assert watching.wait() == 0 and last["state"] == "completed", last
+    states = {row["name"]: row["state"] for row in events(good(world, "learners", "--json"))}
+    assert states["learner-1"] == "removed", states
+
+    assert good(world, "learners", "remove", "learner-2", "--message", "enough") == "learner-2 was removed\n"
+    assert third.process.wait(120) != 0 and "enough" in third.words(), third.words()
+    code, _, err = world.cohort("learners", "remove", "nobody")
+    assert code != 0 and "there is no learner 'nobody'" in err, err
+    code, _, err = world.cohort("learners", "remove")
+    assert code == 2 and "give its name" in err, err
+    code, _, err = world.cohort("learners", "remove", "x" * 70)
+    assert code == 2 and "too long" in err, err
 
 
 main(globals())
