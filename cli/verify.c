@@ -1,8 +1,8 @@
 // cohort verify: whether a run's folder is what the run left, and comes out the same again.
+#include "cli/verify.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/command.h"
-#include "store/chain.h"
 #include <dirent.h>
 #include <errno.h>
 #include <spawn.h>
@@ -47,8 +47,8 @@ static enum status hash_file(const char *path, uint8_t ret[SHA256_BYTES], struct
     return status;
 }
 
-static enum status check_file(const char *folder, const char *name, const uint8_t expected[SHA256_BYTES],
-                              uint32_t round, struct error *error)
+enum status verify_file(const char *folder, const char *name, const uint8_t expected[SHA256_BYTES],
+                        uint32_t round, struct error *error)
 {
     uint8_t sha256[SHA256_BYTES];
     cleanup_free char *path = file_join(folder, name);
@@ -113,13 +113,13 @@ static enum status check(const char *folder, struct chain *ret, struct error *er
 {
     static const uint8_t nothing[SHA256_BYTES];
     TRY(read_chain(folder, ret, error));
-    TRY(check_file(folder, "experiment.yaml", ret->first.inputs, 0, error));
+    TRY(verify_file(folder, "experiment.yaml", ret->first.inputs, 0, error));
     if (ret->last.round == 0 || memcmp(ret->last.model, nothing, SHA256_BYTES) == 0)
         return STATUS_OK;
     cleanup_free char *models = file_join(folder, "models");
     if (models && file_exists(models))
         return check_models(folder, &ret->last, error);
-    return check_file(folder, "model.safetensors", ret->last.model, ret->last.round, error);
+    return verify_file(folder, "model.safetensors", ret->last.model, ret->last.round, error);
 }
 
 // ---- once more ------------------------------------------------------------------------------------------
@@ -177,9 +177,21 @@ static enum status replay(const char *folder, const struct chain *before, struct
     return status;
 }
 
+static bool is_state_folder(const char *folder)
+{
+    cleanup_free char *journal = file_join(folder, "journal.db");
+    return journal && file_exists(journal);
+}
+
 static enum status verify(const char *folder, bool replayed, struct error *error)
 {
     struct chain chain = CHAIN_INIT;
+    if (is_state_folder(folder))
+        return replayed ? error_set(error, STATUS_INVALID_ARGUMENT,
+                                    "'%s' is a coordinator's state folder, which cannot be replayed; leave "
+                                    "--replay out",
+                                    folder)
+                        : verify_state(folder, error);
     enum status status = check(folder, &chain, error);
     if (status == STATUS_OK && replayed)
         status = replay(folder, &chain, error);
@@ -204,8 +216,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
     struct texts words = {0};
     enum status status = arguments_read(table, argc, argv, &words, 1, error);
     if (status == STATUS_OK && words.n == 0)
-        status =
-            error_set(error, STATUS_INVALID_ARGUMENT, "a run's folder is needed; usage: %s", command->usage);
+        status = error_set(error, STATUS_INVALID_ARGUMENT, "a folder is needed; usage: %s", command->usage);
     if (status == STATUS_OK)
         status = verify(words.items[0], replayed, error);
     memory_free(words.items);
@@ -214,8 +225,10 @@ static enum status run(const struct command *command, int argc, char **argv, str
 
 const struct command command_verify = {
     .name = "verify",
-    .usage = "cohort verify RUN [--replay]",
+    .usage = "cohort verify FOLDER [--replay]",
     .help = "Checks that a run's records, model and experiment are as the run left them",
-    .details = "Names the round of whatever was changed. RUN is a folder that `cohort run` made.\n",
+    .details =
+        "Names the round of whatever was changed. FOLDER is what `cohort run` made, or the state folder\n"
+        "of a coordinator that does not run: then all its experiments and every model that is kept.\n",
     .run = run,
 };

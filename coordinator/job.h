@@ -330,6 +330,8 @@ enum status job_journal_begin(struct job *job, struct version *first, struct err
 // refuses, it is tried again until it takes it, or the experiment or the process ends.
 enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t sha256[SHA256_BYTES],
                                struct error *error);
+// Removes what of rounds before this one is kept no longer.
+void job_forget_old(const struct job *job, uint32_t number);
 
 // Attempts it again, after a pause that grows, while a disk refuses: RESOURCE_EXHAUSTED or INTERNAL is
 // returned only once the experiment or the process ends. Without the lock; GetExperiment tells meanwhile.

@@ -212,18 +212,24 @@ static enum status write_values(const struct job *job, uint32_t number, const st
     return file_write(state, version->values + version->n_model, n, sync, error);
 }
 
+// Removes what one round left and, where a process was killed before it came to this, those before it.
+static void forget(const struct job *job, int64_t number,
+                   char *path_of(const struct job *job, uint32_t number))
+{
+    bool gone = false;
+    for (; number > 0 && !gone; number--) {
+        cleanup_free char *path = path_of(job, (uint32_t)number);
+        gone = !path || unlink(path) != 0;
+    }
+}
+
 // A round's state is needed until the next one is committed, its model as long as was asked for.
-static void forget_old(const struct job *job, uint32_t number)
+void job_forget_old(const struct job *job, uint32_t number)
 {
     int64_t keep = job->coordinator->options->keep_models;
-    cleanup_free char *state = job_state_path(job, number - 1);
-    cleanup_free char *model =
-        keep && number >= (uint64_t)keep ? job_model_path(job, number - (uint32_t)keep) : NULL;
-    fault_step();
-    if (state)
-        unlink(state);
-    if (model)
-        unlink(model);
+    forget(job, (int64_t)number - 1, job_state_path);
+    if (keep)
+        forget(job, (int64_t)number - keep, job_model_path);
 }
 
 static enum status commit(struct job *job, void *context, struct error *error)
@@ -275,7 +281,8 @@ enum status job_journal_commit(struct job *job, uint32_t number, const uint8_t s
     coordinator_lock(job->coordinator);
     job->record = committed.record;
     coordinator_unlock(job->coordinator);
-    forget_old(job, number);
+    fault_step();
+    job_forget_old(job, number);
     job_spool_forget(job);
     return STATUS_OK;
 }

@@ -147,6 +147,8 @@ static enum status fill(struct job *job, const struct journal_experiment *from, 
     if (from->has_record)
         job->record = from->record;
     job->n_committed_summaries = job->record.summaries;
+    if (from->has_record) // where that was what the process was killed before
+        job_forget_old(job, job->record.round);
     bytes_release(&job->yaml); // learners know the experiment by its text: the very same one
     bytes_text(&job->yaml, from->yaml);
     if (job->yaml.failed)

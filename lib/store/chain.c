@@ -4,7 +4,7 @@
 
 enum { CHAIN_BYTES_MAX = 1 << 30 };
 
-static enum status read_line(struct chain *chain, const char *line, size_t n, struct error *error)
+enum status chain_add(struct chain *chain, const char *line, size_t n, struct error *error)
 {
     struct record record;
     enum status status = record_parse(line, n, &record, error);
@@ -26,7 +26,7 @@ enum status chain_read(struct chain *ret, const char *path, struct error *error)
         const char *line = ret->text.data + at, *end = memchr(line, '\n', ret->text.n - at);
         if (!end)
             return error_set(error, STATUS_DATA_LOSS, "the record of round %" PRIu32 " is cut short", ret->n);
-        TRY(read_line(ret, line, (size_t)(end - line), error));
+        TRY(chain_add(ret, line, (size_t)(end - line), error));
         at += (size_t)(end - line) + 1;
     }
     return ret->n ? STATUS_OK : error_set(error, STATUS_DATA_LOSS, "'%s' is empty", path);

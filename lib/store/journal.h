@@ -46,6 +46,9 @@ struct journal_slot {
 // more than at the last opening. FAILED_PRECONDITION when another process has it open.
 enum status journal_open(struct journal **ret, const char *folder, bool durable, uint64_t *ret_epoch,
                          struct error *error);
+// Opens one that is there, to read alone: nothing of it changes. NOT_FOUND when there is none,
+// FAILED_PRECONDITION while a coordinator has it open.
+enum status journal_open_read(struct journal **ret, const char *folder, struct error *error);
 struct journal *journal_close(struct journal *journal);
 
 enum status journal_add(struct journal *journal, const struct journal_experiment *experiment,

@@ -1,6 +1,47 @@
 // Reading the journal: at a coordinator's start, and to verify a run.
+#include "base/file.h"
+#include "base/memory.h"
 #include "store/journal_impl.h"
 #include <string.h>
+
+// What is in the write-ahead log stays there: closing writes nothing either.
+static enum status open_to_read(struct journal *journal, struct error *error)
+{
+    if (sqlite3_open_v2(journal->path, &journal->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, NULL) !=
+        SQLITE_OK)
+        return journal_fault(journal, error);
+    sqlite3_db_config(journal->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_stmt *statement = NULL;
+    sqlite3_exec(journal->db, "pragma locking_mode = exclusive; pragma query_only = on", NULL, NULL, NULL);
+    TRY(journal_prepare(journal, "select version from meta", &statement, error));
+    return journal_run(journal, statement, error);
+}
+
+enum status journal_open_read(struct journal **ret, const char *folder, struct error *error)
+{
+    struct journal *journal = memory_zalloc(sizeof *journal);
+    if (!journal)
+        return error_no_memory(error, sizeof *journal);
+    pthread_mutex_init(&journal->lock, NULL);
+    journal->path = memory_format("%s/journal.db", folder);
+    enum status status = journal->path ? STATUS_OK : error_no_memory(error, strlen(folder));
+    if (status == STATUS_OK && !file_exists(journal->path))
+        status = error_set(error, STATUS_NOT_FOUND, "there is no '%s'; give a coordinator's state folder",
+                           journal->path);
+    if (status == STATUS_OK && open_to_read(journal, error) != STATUS_OK) {
+        bool busy = error && error->status == STATUS_FAILED_PRECONDITION;
+        status = busy
+                     ? error_set(error, STATUS_FAILED_PRECONDITION,
+                                 "'%s' is open in a coordinator; stop it first, or give a copy of its folder",
+                                 journal->path)
+                     : error->status;
+    }
+    if (status != STATUS_OK)
+        journal_close(journal);
+    else
+        *ret = journal;
+    return status;
+}
 
 static const char *text_at(sqlite3_stmt *statement, int i)
 {
@@ -28,7 +69,9 @@ static enum status read_experiment(sqlite3_stmt *statement, struct journal_exper
     if (!ret->has_record)
         return STATUS_OK;
     const char *line = text_at(statement, 8);
-    return record_parse(line, strlen(line), &ret->record, error);
+    if (record_parse(line, strlen(line), &ret->record, error) == STATUS_OK)
+        return STATUS_OK;
+    return error_prefix(error, "experiment '%s': round %d", ret->id, sqlite3_column_int(statement, 11));
 }
 
 enum status journal_each_experiment(struct journal *journal,
@@ -39,7 +82,7 @@ enum status journal_each_experiment(struct journal *journal,
 {
     static const char sql[] =
         "select e.id, request_id, yaml, created, outcome, paused, message, data, record, notes, "
-        "o.name from experiments e left join owners o on o.id = e.id"
+        "o.name, r.round from experiments e left join owners o on o.id = e.id"
         " left join rounds r on r.id = e.id and r.round = (select max(round) from rounds where id = e.id)"
         " order by number";
     sqlite3_stmt *statement = NULL;
