@@ -311,6 +311,7 @@ static void download_message(struct rpc_call *call, struct rpc_message *message,
     if (status == STATUS_OK) {
         coordinator_lock(download->coordinator);
         status = open_download(download, &request, &error);
+        lease_transfers(&download->lease, NULL);
         coordinator_unlock(download->coordinator);
     }
     if (status == STATUS_OK) {

@@ -227,6 +227,7 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
         return error_set(error, STATUS_NOT_FOUND, "there is no experiment '%s'", request->experiment_id);
     TRY(job_version(job, request->model_round, &version, error));
     fetch->job = job;
+    lease_transfers(&fetch->lease, NULL);
     snprintf(ret_header->experiment_id, sizeof ret_header->experiment_id, "%s", job->id);
     ret_header->round = version->round;
     memcpy(ret_header->model_id, version->id, sizeof ret_header->model_id);
@@ -338,6 +339,15 @@ static void answer(struct submission *submission, struct rpc_call *call, bool ac
     rpc_call_finish(call, STATUS_OK, "");
 }
 
+// A learner whose summary takes all of a slow line cannot be heard beside it.
+static void upload_moved(struct lease *lease)
+{
+    struct submission *submission =
+        (struct submission *)(void *)((char *)lease - offsetof(struct submission, lease));
+    if (submission->member)
+        member_seen(submission->member);
+}
+
 static void submit_header(struct submission *submission, struct rpc_call *call,
                           const cohort_v1_SummaryHeader *header, uint64_t offset)
 {
@@ -355,6 +365,10 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
         status = job_upload_begin(job, header, offset, call, &submission->upload, &reason, &error);
     if (status == STATUS_OK && !is_sum)
         submission->member = job->slots[submission->upload.slot].member;
+    if (status == STATUS_OK) {
+        lease_transfers(&submission->lease, upload_moved);
+        upload_moved(&submission->lease);
+    }
     coordinator_unlock(coordinator);
     if (status != STATUS_OK)
         answer(submission, call, status == STATUS_ALREADY_EXISTS, reason, error.message);

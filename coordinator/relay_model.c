@@ -343,6 +343,7 @@ static void reader_message(struct rpc_call *call, struct rpc_message *message, v
         status = rpc_call_speaks_for(call, request.learner, &error);
     if (status == STATUS_OK && !reader->model) // one request a call
         status = open_reader(reader, &request, &error);
+    lease_transfers(&reader->lease, NULL);
     if (status != STATUS_OK)
         end(reader, status, error.message);
     pthread_mutex_unlock(&reader->relay->lock);

@@ -266,6 +266,7 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
             relay_fail(submission, error.status, error.message);
         else
             submit_header(submission, &request);
+        lease_transfers(&submission->lease, NULL);
         if (!submission->answered && submission->upload)
             rpc_call_receive(call);
     }

@@ -4,10 +4,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/tcp.h> // its tcp_info counts bytes, glibc's does not
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -28,6 +28,8 @@ struct connection {
     int fd;
     uint64_t cookie; // of the socket: the descriptor may be another's by now
     struct host host;
+    struct in6_addr address; // in full, as is the port
+    uint16_t port;
 };
 
 // Listeners belong to the process, and so does what they have accepted.
@@ -54,27 +56,32 @@ static uint64_t cookie_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &n) ? 0 : cookie;
 }
 
-static struct host host_of(int fd)
+// Who is at the other end; nobody in particular for a socket file.
+static void find_peer(struct connection *connection)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t n = sizeof address;
-    struct host host = {0};
-    if (getpeername(fd, (struct sockaddr *)&address, &n))
-        return host;
-    if (address.ss_family == AF_INET6)
-        host.address = ((const struct sockaddr_in6 *)(const void *)&address)->sin6_addr;
-    else if (address.ss_family == AF_INET) {
-        memset(&host.address.s6_addr[10], 0xff, 2);
-        memcpy(&host.address.s6_addr[12], &((const struct sockaddr_in *)(const void *)&address)->sin_addr, 4);
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } peer = {.any = {0}};
+    socklen_t n = sizeof peer;
+    struct in6_addr *address = &connection->address;
+    if (getpeername(connection->fd, &peer.any, &n) ||
+        (peer.any.sa_family != AF_INET6 && peer.any.sa_family != AF_INET))
+        return;
+    if (peer.any.sa_family == AF_INET6) {
+        *address = peer.six.sin6_addr;
+    } else {
+        memset(&address->s6_addr[10], 0xff, 2);
+        memcpy(&address->s6_addr[12], &peer.four.sin_addr, 4);
     }
-    bool local = IN6_IS_ADDR_LOOPBACK(&host.address) ||
-                 (IN6_IS_ADDR_V4MAPPED(&host.address) && host.address.s6_addr[12] == 127);
-    host.family = address.ss_family == AF_INET || address.ss_family == AF_INET6 ? AF_INET6 : 0;
-    if (!IN6_IS_ADDR_V4MAPPED(&host.address))
-        memset(&host.address.s6_addr[8], 0, 8);
-    if (local)
-        host = (struct host){0};
-    return host;
+    connection->port = ntohs(peer.any.sa_family == AF_INET6 ? peer.six.sin6_port : peer.four.sin_port);
+    bool four = IN6_IS_ADDR_V4MAPPED(address);
+    if (IN6_IS_ADDR_LOOPBACK(address) || (four && address->s6_addr[12] == IN_LOOPBACKNET))
+        return;
+    connection->host = (struct host){.family = AF_INET6, .address = *address};
+    if (!four)
+        memset(&connection->host.address.s6_addr[8], 0, 8);
 }
 
 // ---- under the lock -------------------------------------------------------------------------------------
@@ -114,7 +121,8 @@ static bool is_too_much(const struct host *host)
 // Whether the connection may stay.
 static bool admit(int fd)
 {
-    struct connection connection = {.fd = fd, .cookie = cookie_of(fd), .host = host_of(fd)};
+    struct connection connection = {.fd = fd, .cookie = cookie_of(fd)};
+    find_peer(&connection);
     if (is_too_much(&connection.host))
         sweep();
     if (is_too_much(&connection.host))
@@ -174,6 +182,25 @@ __attribute__((visibility("default"))) int accept4(int listener, struct sockaddr
             close(fd);
         atomic_fetch_add(&door.n_refused, 1);
     }
+}
+
+bool accept_moved_bytes(const struct in6_addr *address, uint16_t port, uint64_t *ret)
+{
+    struct tcp_info info = {0};
+    socklen_t n = sizeof info;
+    int fd = -1;
+    pthread_mutex_lock(&door.lock);
+    for (size_t i = 0; i < door.n && fd < 0; i++) {
+        const struct connection *it = &door.connections[i];
+        if (it->port == port && IN6_ARE_ADDR_EQUAL(&it->address, address) && cookie_of(it->fd) == it->cookie)
+            fd = it->fd;
+    }
+    // Closed meanwhile, and another's by now: then this stream has nothing to gain any more.
+    bool known = fd >= 0 && getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 &&
+                 n >= offsetof(struct tcp_info, tcpi_bytes_received) + sizeof info.tcpi_bytes_received;
+    pthread_mutex_unlock(&door.lock);
+    *ret = info.tcpi_bytes_received + info.tcpi_bytes_acked;
+    return known;
 }
 
 unsigned long accept_n_refused(void)

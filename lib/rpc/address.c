@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -199,4 +200,23 @@ bool address_is_local(const char *address)
     if (inet_pton(AF_INET6, parts.host, &six) == 1)
         return IN6_IS_ADDR_LOOPBACK(&six);
     return strcmp(parts.host, "localhost") == 0;
+}
+
+bool address_of_peer(const char *peer, struct in6_addr *ret, uint16_t *ret_port)
+{
+    static const char four[] = "ipv4:", six[] = "ipv6:";
+    char text[INET6_ADDRSTRLEN];
+    const char *colon = strrchr(peer, ':'), *host = peer + sizeof four - 1;
+    if (!colon || colon < host)
+        return false;
+    *ret_port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    if (strncmp(peer, four, sizeof four - 1) == 0) {
+        snprintf(text, sizeof text, "::ffff:%.*s", (int)(colon - host), host);
+    } else if (strncmp(peer, six, sizeof six - 1) == 0) {
+        host += strncmp(host, "%5B", 3) == 0 ? 3 : strspn(host, "[");
+        snprintf(text, sizeof text, "%.*s", (int)strcspn(host, "%]"), host);
+    } else {
+        return false;
+    }
+    return inet_pton(AF_INET6, text, ret) == 1;
 }

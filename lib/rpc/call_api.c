@@ -1,5 +1,6 @@
 // What users ask of a call: each notes a wish under the lock and lets the machine (call.c) see to it.
 #include "base/memory.h"
+#include "rpc/accept.h"
 #include "rpc/call_impl.h"
 #include "rpc/quota.h"
 #include <grpc/support/alloc.h>
@@ -149,6 +150,13 @@ const char *rpc_call_peer(const struct rpc_call *call)
     const char *peer = mutable->peer ? mutable->peer : "";
     pthread_mutex_unlock(&mutable->lock);
     return peer;
+}
+
+bool rpc_call_moved_bytes(const struct rpc_call *call, uint64_t *ret)
+{
+    struct in6_addr address;
+    uint16_t port;
+    return address_of_peer(rpc_call_peer(call), &address, &port) && accept_moved_bytes(&address, port, ret);
 }
 
 void rpc_call_quota_peer(const struct rpc_call *call, struct rpc_peer *ret)

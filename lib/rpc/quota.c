@@ -43,45 +43,22 @@ struct quota *quota_free(struct quota *quota)
 
 // ---- who ------------------------------------------------------------------------------------------------
 
-// The address in "ipv6:%5B2001:db8::1%5D:4711", brackets being written as they are or so.
-static bool read_six(const char *address, struct in6_addr *ret)
-{
-    static const char scheme[] = "ipv6:";
-    char text[INET6_ADDRSTRLEN];
-    if (strncmp(address, scheme, sizeof scheme - 1) != 0)
-        return false;
-    address += sizeof scheme - 1;
-    address += strncmp(address, "%5B", 3) == 0 ? 3 : strspn(address, "[");
-    snprintf(text, sizeof text, "%.*s", (int)strcspn(address, "%]"), address);
-    return inet_pton(AF_INET6, text, ret) == 1;
-}
-
-static bool read_four(const char *address, struct in_addr *ret)
-{
-    static const char scheme[] = "ipv4:";
-    char text[INET_ADDRSTRLEN];
-    if (strncmp(address, scheme, sizeof scheme - 1) != 0)
-        return false;
-    address += sizeof scheme - 1;
-    snprintf(text, sizeof text, "%.*s", (int)strcspn(address, ":"), address);
-    return inet_pton(AF_INET, text, ret) == 1;
-}
-
 // A host with one address of IPv6 has those of its network too, so the network counts.
 static void name_host(const char *address, struct rpc_peer *ret)
 {
-    struct in6_addr six;
-    struct in_addr four;
+    struct in6_addr host;
+    uint16_t port;
     char text[INET6_ADDRSTRLEN] = "";
-    if (read_four(address, &four) && ntohl(four.s_addr) >> 24 != IN_LOOPBACKNET) {
-        inet_ntop(AF_INET, &four, ret->name, sizeof ret->name);
-    } else if (read_six(address, &six) && !IN6_IS_ADDR_LOOPBACK(&six)) {
-        memset(&six.s6_addr[NETWORK_BYTES], 0, sizeof six.s6_addr - NETWORK_BYTES);
-        inet_ntop(AF_INET6, &six, text, sizeof text);
-        snprintf(ret->name, sizeof ret->name, "%s/64", text);
-    } else { // the loopback, or a socket file
-        ret->own = true;
+    bool known = address_of_peer(address, &host, &port), four = known && IN6_IS_ADDR_V4MAPPED(&host);
+    ret->own = !known || (four ? host.s6_addr[12] == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(&host));
+    if (ret->own) { // or a socket file
         snprintf(ret->name, sizeof ret->name, "this machine");
+    } else if (four) {
+        inet_ntop(AF_INET, &host.s6_addr[12], ret->name, sizeof ret->name);
+    } else {
+        memset(&host.s6_addr[NETWORK_BYTES], 0, sizeof host.s6_addr - NETWORK_BYTES);
+        inet_ntop(AF_INET6, &host, text, sizeof text);
+        snprintf(ret->name, sizeof ret->name, "%s/64", text);
     }
 }
 

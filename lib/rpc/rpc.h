@@ -81,6 +81,9 @@ void *rpc_call_user(struct rpc_call *call);
 void rpc_call_set_events(struct rpc_call *call, const struct rpc_events *events, void *user);
 // The peer's address as gRPC says it, "ipv4:127.0.0.1:41234".
 const char *rpc_call_peer(const struct rpc_call *call);
+// Bytes that its connection has moved so far, for all its calls, as far as the other end has them: a server's
+// call, of a process that bounds connections (rpc/accept.h). False when nobody knows.
+bool rpc_call_moved_bytes(const struct rpc_call *call, uint64_t *ret);
 // Whom quotas count a server's call to: "learner site-a", or without identities its host, which for IPv6 is
 // the /64 network.
 struct rpc_peer {

@@ -9,6 +9,7 @@
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -50,6 +51,9 @@ enum status address_prepare(const char *address, struct error *error);
 enum status address_explain(const char *address, struct error *error);
 // Whether only this machine reaches it.
 bool address_is_local(const char *address);
+// Reads "ipv4:10.0.0.1:4711" or "ipv6:%5B2001:db8::1%5D:4711", as gRPC says who a peer is; IPv4 in IPv6's
+// form. False for a socket file.
+bool address_of_peer(const char *peer, struct in6_addr *ret, uint16_t *ret_port);
 
 // ---- credentials.c: where TLS goes
 

@@ -1,11 +1,24 @@
 #!/usr/bin/python3
 """Uploads and downloads that break off go on from where they were, whoever was killed meanwhile."""
 import os
+import threading
 import time
 
 os.environ["GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS"] = "20"  # else a lost channel is looked at every 5 s
 
-from cohort_e2e import TIMEOUT, Service, classes_experiment, enum_name, grpc, main, to_yaml  # noqa: E402
+from cohort_e2e import (  # noqa: E402
+    TIMEOUT,
+    Attendance,
+    Service,
+    classes_experiment,
+    enum_name,
+    free_port,
+    grpc,
+    main,
+    message,
+    refused,
+    to_yaml,
+)
 from link import Link  # noqa: E402
 
 UNITS = 200_000
@@ -16,11 +29,11 @@ MIB = 1 << 20
 class Slow:
     """A coordinator, and one learner behind a link."""
 
-    def __init__(self, world, name, rate=None, cut_after=None, settings=()):
-        self.world, self.name, self.settings = world, name, settings
+    def __init__(self, world, name, rate=None, cut_after=None, settings=(), units=UNITS, target=None):
+        self.world, self.name, self.settings, self.units = world, name, settings, units
         self.address = f"unix:{world.folder}/{name}.sock"
         self.start_coordinator()
-        self.link = Link(world, self.address, rate, cut_after)
+        self.link = Link(world, target or self.address, rate, cut_after)
         self.start_learner()
         self.stub = world.stub(self.address)
 
@@ -33,7 +46,7 @@ class Slow:
         self.learner = self.world.learner(self.link.address, "one", announced=False)
 
     def create(self):
-        layers = [{"dense": {"units": UNITS, "activation": "relu"}}, {"dense": {"units": 3}}]
+        layers = [{"dense": {"units": self.units, "activation": "relu"}}, {"dense": {"units": 3}}]
         changes = {"data": {"test": None}, "model": {"layers": layers}, "collaboration": {"rounds": 1, "learners": 1}}
         yaml = to_yaml(classes_experiment(self.world.folder, **changes))
         self.wait(lambda: self._created(yaml))
@@ -127,6 +140,49 @@ def it_goes_on_when_the_coordinator_was_killed(world):
         most = 2.6 if name == "damaged" else 1.3
         assert it.went_on() and it.link.up < most * BYTES, f"{name}: {it.link.up} bytes went up for {BYTES}"
         assert not list(folder.glob("upload-*")), "nothing is left behind"
+
+
+def it_takes_as_long_as_a_slow_link_takes(world):
+    """A chunk takes longer than a transfer may stand still, and fills the line that heartbeats want too."""
+    units, lease = 27_000, 2
+    n = 4 * (10 * units + 3)
+    rate = MIB // (2 * 4 * lease)  # a chunk of 1 MiB takes twice the patience of four leases
+    port = free_port()
+    target = f"127.0.0.1:{port}"  # whose bytes can be counted, unlike those of a socket file
+    settings = [f'listen=["unix:{world.folder}/slow.sock", "{target}"]', f"lease={lease}s"]
+    it = Slow(world, "slow", rate, settings=settings, units=units, target=target)
+    it.create()
+    it.finish()
+    assert n < it.link.down < 1.1 * n and n < it.link.up < 1.1 * n, f"{it.link.down} bytes went down and {it.link.up} up for {n}"
+    lost = [record for record in it.learner.records() if record["message"] == "connection lost"]
+    assert not lost, lost
+
+
+def it_breaks_a_transfer_off_that_stands_still(world):
+    """However alive the connection is otherwise."""
+    port = free_port()
+    coordinator = world.coordinator(f'listen=["127.0.0.1:{port}"]', "read_data=true", "lease=1s")
+    yaml = to_yaml(classes_experiment(world.folder, data={"test": None}, collaboration={"rounds": 1, "learners": 1}))
+    world.stub(coordinator).CreateExperiment(yaml=yaml)
+    learner, ending = Attendance(world, coordinator, "halting"), threading.Event()
+
+    def beat():
+        while not ending.wait(0.1):
+            learner.say(heartbeat={})
+
+    threading.Thread(target=beat, daemon=True).start()
+    world.stack.callback(ending.set)
+    learner.become_ready()
+    header = learner.header(learner.hear("assignment"), 83)
+
+    def requests():
+        yield message("SubmitSummaryRequest", header=header)
+        yield message("SubmitSummaryRequest", offset=0, data=bytes(40))
+        ending.wait(TIMEOUT)
+
+    begun = time.monotonic()
+    refused("CANCELLED", lambda: learner.exchange.SubmitSummary(requests()))
+    assert time.monotonic() - begun > 3.9, "it was not given its time"
 
 
 main(globals())
