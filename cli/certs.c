@@ -57,15 +57,52 @@ static const struct command command_make = {
     .run = run_make,
 };
 
+static enum status revoke(const char *folder, const char *name, struct error *error)
+{
+    int n = 0;
+    TRY(certificate_revoke(folder, name, &n, error));
+    printf("%s/ca.crl lists %s.crt, %d in all; services read it as tls.crl\n", folder, name, n);
+    return STATUS_OK;
+}
+
+static enum status run_revoke(const struct command *command, int argc, char **argv, struct error *error)
+{
+    const char *folder = "certs", *name = NULL;
+    struct texts words = {0};
+    const struct argument table[] = {
+        {"--out", ARGUMENT_TEXT, &folder, "DIR", "where the authority's files are (default certs)"},
+        {"--name", ARGUMENT_TEXT, &name, "NAME", "of the file NAME.crt"},
+        {0},
+    };
+    if (arguments_want_help(argc, argv)) {
+        command_help(command, table);
+        return STATUS_OK;
+    }
+    enum status status = arguments_read(table, argc, argv, &words, 0, error);
+    if (status == STATUS_OK && !name)
+        status = error_set(error, STATUS_INVALID_ARGUMENT, "--name is needed; usage: %s", command->usage);
+    if (status == STATUS_OK)
+        status = revoke(folder, name, error);
+    memory_free(words.items);
+    return status;
+}
+
+static const struct command command_revoke = {
+    .name = "revoke",
+    .usage = "cohort certs revoke --name NAME [--out DIR]",
+    .help = "Adds a certificate to ca.crl, its authority's list of those that are good no more",
+    .run = run_revoke,
+};
+
 static enum status run(const struct command *command, int argc, char **argv, struct error *error)
 {
-    static const struct command *const commands[] = {&command_make, NULL};
+    static const struct command *const commands[] = {&command_make, &command_revoke, NULL};
     return command_choose("cohort certs", command->help, commands, argc, argv, error);
 }
 
 const struct command command_certs = {
     .name = "certs",
-    .usage = "cohort certs make ...",
-    .help = "Makes certificates of a private authority, for trying out",
+    .usage = "cohort certs COMMAND ...",
+    .help = "Makes and revokes certificates of a private authority, for trying out",
     .run = run,
 };

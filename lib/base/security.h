@@ -9,6 +9,7 @@ struct security_options {
     const char *certificate; // PEM file, with the chain; NULL: this end shows none and serves without TLS
     const char *key;         // PEM file
     const char *ca;          // PEM file: who is trusted, on either side
+    const char *crl;         // PEM file: certificates that those in `ca` have revoked; NULL: none
     const char *name;        // that servers' certificates must bear; NULL: the host of the address
     int client;              // enum client_certificates
     bool insecure;           // serve without TLS on addresses that others reach

@@ -17,6 +17,11 @@ const struct field tls_fields[] = {
      ROW(ca),
      .help = "PEM file of the authorities that others' certificates must come from; absent: no TLS towards "
              "those that it calls"},
+    {.name = "crl",
+     .type = FIELD_TEXT,
+     ROW(crl),
+     .help = "PEM file of the authorities' lists of revoked certificates (CRL), read again when it changes: "
+             "callers that show one of these are refused; absent: none is"},
     {.name = "client",
      .type = FIELD_WORD,
      ROW(client),

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "rpc/accept.h"
 #include "rpc/call_impl.h"
+#include "rpc/guard.h"
 #include "rpc/quota.h"
 #include <grpc/support/alloc.h>
 
@@ -157,6 +158,20 @@ bool rpc_call_moved_bytes(const struct rpc_call *call, uint64_t *ret)
     struct in6_addr address;
     uint16_t port;
     return address_of_peer(rpc_call_peer(call), &address, &port) && accept_moved_bytes(&address, port, ret);
+}
+
+bool call_is_revoked(struct rpc_call *call)
+{
+    pthread_mutex_lock(&call->lock);
+    grpc_call *grpc = call->grpc;
+    if (grpc)
+        grpc_call_ref(grpc);
+    pthread_mutex_unlock(&call->lock);
+    if (!grpc)
+        return false;
+    bool revoked = verify_is_revoked(call->security, grpc);
+    grpc_call_unref(grpc);
+    return revoked;
 }
 
 void rpc_call_quota_peer(const struct rpc_call *call, struct rpc_peer *ret)

@@ -108,6 +108,11 @@ static enum status check(const struct security_options *options, struct error *e
     if (options->token && !options->ca)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "a join token is shown over TLS alone; set tls.ca to the authority of the server");
+    if (options->crl && !options->certificate)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "tls.crl '%s' is of no use where callers show no certificate; set tls.certificate, "
+                         "tls.key and tls.ca, or leave it out",
+                         options->crl);
     if (!options->certificate && (options->tokens || options->audit))
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "'%s' is of no use without TLS, where nobody is asked who he is; set "

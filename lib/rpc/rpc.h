@@ -177,8 +177,8 @@ enum status rpc_server_start(struct rpc_server *server, struct error *error);
 void rpc_server_set_serving(struct rpc_server *server, bool serving);
 // Calls that were refused for this reason, since the start.
 unsigned long rpc_server_n_refused(const struct rpc_server *server, enum rpc_quota which);
-// Cancels the calls whose peers have read nothing for so long although something waits for them. From any
-// thread.
+// Cancels the calls whose peers have read nothing for so long although something waits for them, and those
+// whose certificates have been revoked since. From any thread.
 void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms);
 // Refuses new calls, gives those under way `grace_ms`, cancels the rest, waits for the end and frees. Not
 // from a queue thread.

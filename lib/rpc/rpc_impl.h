@@ -129,6 +129,8 @@ void *call_context(const struct rpc_call *call);
 // How long the first message that waits to be sent has waited; 0: none does. Chunks, which take their time on
 // a slow line, are their handlers' to watch.
 int64_t call_stalled_ms(struct rpc_call *call, int64_t now_ms);
+// Whether the certificate that it came with is good no more by now.
+bool call_is_revoked(struct rpc_call *call);
 // A server's list of its calls, which are linked in place.
 void calls_add(struct rpc_call **list, struct rpc_call *call);
 void calls_remove(struct rpc_call *call);

@@ -70,6 +70,9 @@ struct certificate_request {
 };
 
 enum status certificate_make(const struct certificate_request *request, struct error *error);
+// Adds NAME.crt of the folder to its ca.crl, the list that the authority there signs, for tls.crl. `ret_n`:
+// how many it lists. NOT_FOUND names the file that is missing.
+enum status certificate_revoke(const char *folder, const char *name, int *ret_n, struct error *error);
 
 // ---- the runtime's
 // -----------------------------------------------------------------------------------------

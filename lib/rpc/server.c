@@ -405,8 +405,30 @@ unsigned long rpc_server_n_refused(const struct rpc_server *server, enum rpc_quo
     return quota_n_refused(server->quota, which);
 }
 
+// Those that are open when their certificate is revoked. They are judged without the lock: that takes a
+// while.
+static void cut_off_revoked(struct rpc_server *server)
+{
+    struct security *security = guard_of(server);
+    size_t n = 0;
+    if (!security || !security->options.crl || !verify_lists_changed(security))
+        return;
+    pthread_mutex_lock(&server->lock);
+    struct rpc_call **calls = memory_array(server->n_calls + 1, sizeof(struct rpc_call *));
+    for (struct rpc_call *call = server->calls; call && calls; call = calls_next(call))
+        calls[n++] = rpc_call_ref(call);
+    pthread_mutex_unlock(&server->lock);
+    for (size_t i = 0; i < n; i++) {
+        if (call_is_revoked(calls[i]))
+            rpc_call_cancel(calls[i]);
+        rpc_call_unref(calls[i]);
+    }
+    memory_free(calls);
+}
+
 void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms)
 {
+    cut_off_revoked(server);
     int64_t now_ms = clock_monotonic_ms();
     pthread_mutex_lock(&server->lock);
     for (struct rpc_call *call = server->calls; call; call = calls_next(call))

@@ -15,22 +15,44 @@ static const char scheme[] = "cohort:";
 
 enum { AUTH_LEVEL = 2 }; // libcrypto's: keys and signatures worth 112 bits, so no RSA below 2048, no SHA-1
 
+static enum status load_store(const struct security_options *options, X509_STORE *store,
+                              int64_t *ret_crl_until_s, struct error *error)
+{
+    *ret_crl_until_s = INT64_MAX;
+    if (!store)
+        return error_no_memory(error, sizeof(void *));
+    if (X509_STORE_load_file(store, options->ca) != 1)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "tls.ca '%s' is no PEM file of certificates; give the authority's", options->ca);
+    if (options->crl && !crl_load(store, options->crl, ret_crl_until_s))
+        return error_set(
+            error, STATUS_INVALID_ARGUMENT,
+            "tls.crl '%s' is no PEM file of a list of revoked certificates; give the authority's",
+            options->crl);
+    return STATUS_OK;
+}
+
 enum status verify_reload(struct security *security, struct error *error)
 {
-    if (!file_stamp_changed(security->options.ca, &security->ca_stamp))
+    const struct security_options *options = &security->options;
+    bool lists = options->crl && file_stamp_changed(options->crl, &security->crl_stamp);
+    bool authorities = file_stamp_changed(options->ca, &security->ca_stamp);
+    if (!lists && !authorities)
         return STATUS_OK;
     X509_STORE *store = X509_STORE_new();
-    if (!store || X509_STORE_load_file(store, security->options.ca) != 1) {
+    int64_t crl_until_s;
+    // Caught while one is being written, the old ones hold until it can be read.
+    struct error *told = security->store ? NULL : error;
+    enum status status = load_store(options, store, &crl_until_s, told);
+    if (status != STATUS_OK) {
         X509_STORE_free(store);
-        security->ca_stamp = (struct file_stamp){0};
-        if (security->store)
-            return STATUS_OK; // caught while it is being written: the old ones hold until it can be read
-        return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "tls.ca '%s' is no PEM file of certificates; give the authority's",
-                         security->options.ca);
+        security->ca_stamp = security->crl_stamp = (struct file_stamp){0};
+        return security->store ? STATUS_OK : status;
     }
     X509_STORE_free(security->store);
     security->store = store;
+    security->crl_until_s = crl_until_s;
+    security->n_lists += lists;
     memset(security->verdicts, 0, sizeof security->verdicts);
     return STATUS_OK;
 }
@@ -83,8 +105,14 @@ static int64_t end_of(STACK_OF(X509) * chain)
     return least;
 }
 
+// Not every authority has to publish a list; the file has those that do.
+static int look_away_where_no_list_is(int good, X509_STORE_CTX *context)
+{
+    return good || X509_STORE_CTX_get_error(context) == X509_V_ERR_UNABLE_TO_GET_CRL;
+}
+
 static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X509) * chain,
-                               int64_t *ret_until_s, struct error *error)
+                               struct verdict *ret, struct error *error)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     if (!context || X509_STORE_CTX_init(context, security->store, leaf, chain) != 1) {
@@ -92,9 +120,12 @@ static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X
         return error_no_memory(error, sizeof(void *));
     }
     X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT);
+    X509_STORE_CTX_set_verify_cb(context, look_away_where_no_list_is);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), AUTH_LEVEL);
     bool good = X509_verify_cert(context) == 1;
-    *ret_until_s = good ? end_of(X509_STORE_CTX_get0_chain(context)) : 0;
+    int64_t end_s = good ? end_of(X509_STORE_CTX_get0_chain(context)) : 0;
+    ret->until_s = end_s < security->crl_until_s ? end_s : security->crl_until_s;
+    ret->revoked = !good && X509_STORE_CTX_get_error(context) == X509_V_ERR_CERT_REVOKED;
     const char *why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(context));
     X509_STORE_CTX_free(context);
     return good ? STATUS_OK
@@ -120,7 +151,7 @@ enum status verify_certificate(struct security *security, const char *pem, size_
     BIO *bio = BIO_new_mem_buf(pem, (int)n);
     X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     STACK_OF(X509) *chain = read_chain(chain_pem, chain_n);
-    enum status status = leaf ? check_chain(security, leaf, chain, &ret->until_s, error)
+    enum status status = leaf ? check_chain(security, leaf, chain, ret, error)
                               : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
     if (status == STATUS_OK)
         status = read_identity(leaf, &ret->identity, error);
@@ -169,4 +200,32 @@ enum status verify_peer(struct security *security, grpc_call *grpc, bool *ret_pr
     }
     grpc_auth_context_release(context);
     return status;
+}
+
+bool verify_lists_changed(struct security *security)
+{
+    pthread_mutex_lock(&security->lock);
+    verify_reload(security, NULL);
+    bool changed = security->n_lists != security->n_lists_applied;
+    security->n_lists_applied = security->n_lists;
+    pthread_mutex_unlock(&security->lock);
+    return changed;
+}
+
+bool verify_is_revoked(struct security *security, grpc_call *grpc)
+{
+    grpc_auth_context *context = grpc_call_auth_context(grpc);
+    const grpc_auth_property *leaf = context ? find(context, GRPC_X509_PEM_CERT_PROPERTY_NAME) : NULL;
+    const grpc_auth_property *chain = leaf ? find(context, GRPC_X509_PEM_CERT_CHAIN_PROPERTY_NAME) : NULL;
+    struct verdict found = {0};
+    struct identity who;
+    if (leaf) {
+        pthread_mutex_lock(&security->lock);
+        if (look_up(security, leaf, chain, &who, NULL) != STATUS_OK)
+            verify_certificate(security, leaf->value, leaf->value_length, chain ? chain->value : NULL,
+                               chain ? chain->value_length : 0, &found, NULL);
+        pthread_mutex_unlock(&security->lock);
+    }
+    grpc_auth_context_release(context);
+    return found.revoked;
 }

@@ -2,8 +2,9 @@
 """Work under mutual TLS from end to end: coordinator, relays, learners and users, by certificate and by token, gives the very
 model that it gives without; and goes on while certificates and authorities are replaced."""
 import os
+import time
 
-from cohort_e2e import Stub, classes_experiment, enum_name, main, refused, sha256, to_yaml
+from cohort_e2e import Service, Stub, classes_experiment, enum_name, grpc, main, refused, sha256, to_yaml
 from secured import audit, channel, make, prepare, secured, tls, token
 
 NAMES = "site-a", "site-b", "ward-1"
@@ -44,6 +45,16 @@ def prepared(world):
     prepare(world)
     (world.folder / "secret").write_text(token(world, "--learner", "ward-*") + "\n")
     return "secret"
+
+
+def ended(stream):
+    """What a stream that ends early says."""
+    try:
+        for _ in stream:
+            pass
+    except grpc.RpcError as error:
+        return f"{error.code().name} {error.details()}"
+    raise AssertionError("it ended well")
 
 
 def it_gives_the_model_that_it_gives_without(world):
@@ -136,6 +147,45 @@ def it_goes_on_while_certificates_are_replaced(world):
     (found,) = fresh.ListExperiments().experiments
     assert found.model_sha256 == wanted
     refused("UNAUTHENTICATED", users.ListExperiments)
+
+
+def revoke(world, name):
+    code, _, err = world.cohort("certs", "revoke", "--out", "certs", "--name", name)
+    assert code == 0, err
+
+
+def it_refuses_a_certificate_from_its_revocation_on(world):
+    """Its open streams are cut off, its next calls refused; others go on."""
+    prepared(world)
+    code = Service(world, "cohort-coordinator", *tls("certs", "server"), "tls.crl=certs/ca.crl", announced=False).process.wait(120)
+    assert code == 2, "a list that is not there is no empty list"
+    revoke(world, "late")
+    coordinator = secured(world, "tls.crl=certs/ca.crl", "lease=10s")
+    learner = {name: world.learner(coordinator, name, *tls("certs", name)) for name in ("site-a", "site-b")}
+    for one in learner.values():
+        one.wait_for_record("joined")
+    alice, eve = (Stub(channel(world, coordinator.address, name), "coordinator", "Coordinator") for name in ("alice", "eve"))
+    yaml = to_yaml(experiment(world, learners=9))
+    id = alice.CreateExperiment(yaml=yaml).experiment.id
+    watching = {name: users.WatchExperiment(experiment_id=id) for name, users in (("alice", alice), ("eve", eve))}
+    for stream in watching.values():
+        next(stream)
+
+    revoke(world, "eve")
+    assert "cancel" in ended(watching["eve"]).lower() and not watching["alice"].done()
+    assert "revoked" in refused("UNAUTHENTICATED", eve.ListExperiments)
+    revoke(world, "site-a")
+    learner["site-a"].wait_for_record("connection lost")
+    until = time.monotonic() + 120
+    while not any(line["name"] == "" and "Attend" in line["method"] and "revoked" in line["reason"] for line in audit(world)):
+        assert time.monotonic() < until, "nothing is in the audit file"
+        time.sleep(0.05)
+    (world.folder / "certs/new").write_text("no list\n")
+    os.replace(world.folder / "certs/new", world.folder / "certs/ca.crl")  # the one before holds
+    assert "revoked" in refused("UNAUTHENTICATED", eve.ListExperiments)
+    states = {one.name: enum_name("LearnerState", one.state) for one in alice.ListLearners().learners}
+    assert states["site-a"] == "LOST" and states["site-b"] != "LOST", states
+    assert not watching["alice"].done()
 
 
 main(globals())

@@ -1,3 +1,4 @@
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -66,6 +67,82 @@ Test(verify, a_good_certificate_states_its_identity_until_it_ends)
     cr_assert_str_eq(found.identity.name, "ward-*");
     int64_t left_s = found.until_s - clock_unix_ms() / 1000;
     cr_assert(left_s > 3500 && left_s <= 3600, "%lld", (long long)left_s);
+}
+
+// Of an authority by `cohort certs`, in a folder of its own, with its list.
+static struct forged made_by_hand(const char *within, const char *name)
+{
+    struct forged made = {0};
+    struct bytes text = BYTES_INIT;
+    char path[96];
+    struct certificate_request request = {.folder = within, .name = name, .days = 1};
+    request.identity.role = ROLE_USER;
+    snprintf(request.identity.name, sizeof request.identity.name, "%s", name);
+    cr_assert_eq(certificate_make(&request, &error), STATUS_OK, "%s", error.message);
+    snprintf(path, sizeof path, "%s/%s.crt", within, name);
+    cr_assert_eq(bytes_read_file(&text, path, 1 << 16, &error), STATUS_OK, "%s", error.message);
+    made.n = text.n;
+    made.pem = memory_copy_text(text.data);
+    bytes_release(&text);
+    return made;
+}
+
+static void secure_with_list(const char *within)
+{
+    static char ca[96], crl[96];
+    snprintf(ca, sizeof ca, "%s/ca.crt", within);
+    snprintf(crl, sizeof crl, "%s/ca.crl", within);
+    struct security_options options = {.ca = ca, .crl = crl, .certificate = ca, .key = ca};
+    security_free(security);
+    security = NULL;
+    cr_assert_eq(security_new(&security, &options, &error), STATUS_OK, "%s", error.message);
+}
+
+Test(verify, revoked_certificates_are_refused_from_the_moment_that_their_list_is_there)
+{
+    char within[80];
+    struct verdict found;
+    int n = 0;
+    snprintf(within, sizeof within, "%s/own", folder);
+    struct forged first = made_by_hand(within, "first"), second = made_by_hand(within, "second"),
+                  third = made_by_hand(within, "third");
+    cr_assert_eq(certificate_revoke(within, "first", &n, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(n, 1);
+    secure_with_list(within);
+    cr_assert_eq(judge(&first, NULL, &found), STATUS_UNAUTHENTICATED);
+    cr_assert(found.revoked && strstr(error.message, "revoked"), "%s", error.message);
+    cr_assert_eq(judge(&second, NULL, &found), STATUS_OK, "%s", error.message);
+    cr_assert(verify_lists_changed(security) && !verify_lists_changed(security), "said once");
+    cr_assert_eq(certificate_revoke(within, "second", &n, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(certificate_revoke(within, "second", &n, &error), STATUS_OK, "again is nothing new");
+    cr_assert_eq(n, 2);
+    cr_assert(verify_lists_changed(security));
+    cr_assert_eq(judge(&first, NULL, &found), STATUS_UNAUTHENTICATED);
+    cr_assert_eq(judge(&second, NULL, &found), STATUS_UNAUTHENTICATED);
+    cr_assert_eq(judge(&third, NULL, &found), STATUS_OK, "%s", error.message);
+    struct forged *all[] = {&first, &second, &third};
+    for (size_t i = 0; i < 3; i++)
+        memory_free(all[i]->pem);
+}
+
+Test(verify, only_the_authority_of_its_folder_revokes)
+{
+    char within[80], path[128];
+    int n = 0;
+    snprintf(within, sizeof within, "%s/own", folder);
+    struct forged mine = made_by_hand(within, "mine");
+    memory_free(mine.pem);
+    cr_assert_eq(certificate_revoke(within, "nobody", &n, &error), STATUS_NOT_FOUND);
+    cr_assert_eq(certificate_revoke(folder, "mine", &n, &error), STATUS_NOT_FOUND);
+    struct forged foreign = forge(&(struct forgery){.names = "URI:cohort:user/a"}, &authority);
+    snprintf(path, sizeof path, "%s/foreign.crt", within);
+    cr_assert_eq(file_write(path, foreign.pem, foreign.n, false, &error), STATUS_OK);
+    cr_assert_eq(certificate_revoke(within, "foreign", &n, &error), STATUS_INVALID_ARGUMENT);
+    cr_assert(strstr(error.message, "was not made by the authority"), "%s", error.message);
+    snprintf(path, sizeof path, "%s/ca.crl", within);
+    cr_assert_eq(file_write(path, "no list", 7, false, &error), STATUS_OK);
+    cr_assert_eq(certificate_revoke(within, "mine", &n, &error), STATUS_DATA_LOSS);
+    forged_release(&foreign);
 }
 
 Test(verify, names_that_state_no_one_identity_are_refused)
