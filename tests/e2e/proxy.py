@@ -1,5 +1,5 @@
 """A proxy that stands between programs and makes their network a bad one: it delays what passes, repeats what a
-connection said, later and beside others, or cuts them all off."""
+connection said, later and beside others, cuts them all off, or lets nothing pass while nobody is told."""
 import asyncio
 import contextlib
 import random
@@ -15,6 +15,7 @@ class Proxy:
         self.chance = random.Random(seed)
         self.heard = []  # of each connection: what its client said, as far as it is kept
         self.keep = 1 << 16
+        self.partitioned = False  # nothing passes, and nothing ends
         self.n_repeated, self.writers = 0, set()
         self.loop = asyncio.new_event_loop()
         self.ready = threading.Event()
@@ -74,6 +75,8 @@ class Proxy:
             while (item := await queue.get()) is not None:
                 at, data = item
                 await asyncio.sleep(max(0, at - self.loop.time()))
+                while self.partitioned:
+                    await asyncio.sleep(0.01)
                 with contextlib.suppress(OSError):
                     writer.write(data)
                     await writer.drain()
