@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import grpc
-from cohort_e2e import TIMEOUT, main, message
+from cohort_e2e import SANITIZED, TIMEOUT, main, message
 from h2 import DATA, END_STREAM, HELLO, INITIAL_WINDOW, Http2, connect, frame
 from proxy import Proxy
 
@@ -131,7 +131,8 @@ def it_bounds_answers_that_nobody_reads(world):
         one.move(1)
         grown = resident(coordinator) - before
         print(f"# {3000 * len(made.resolved_yaml) >> 20} MiB asked for, {grown >> 20} MiB held, {len(one.ended)} calls refused")
-        assert grown < 96 << 20, f"{grown} bytes are held"
+        most = 192 if SANITIZED else 96  # ThreadSanitizer keeps several bytes for each; all would still be more
+        assert grown < most << 20, f"{grown} bytes are held"
         until = time.monotonic() + TIMEOUT
         while len(one.ended) < 3000 and not one.over:
             assert time.monotonic() < until, f"only {len(one.ended)} calls were ended"
