@@ -504,7 +504,7 @@ Test(peers, a_stranger_or_another_round_harms_nobody)
     header.round = 4;
     lie(&newer, &header, NULL, 0, 0);
     cr_assert(await(&stranger.over));
-    cr_assert_eq(stranger.status, STATUS_PERMISSION_DENIED, "%s", stranger.message);
+    cr_assert_eq(stranger.status, STATUS_PERMISSION_DENIED, "%s; %s", stranger.message, learners[0].message);
     cr_assert(await(&old.over));
     cr_assert_eq(old.status, STATUS_FAILED_PRECONDITION, "%s", old.message);
     cr_assert(strstr(old.message, "has gone on to round 3"), "%s", old.message);
