@@ -1,8 +1,25 @@
 #!/bin/sh
-# wrap.sh PROGRAM ARGUMENT...: under memcheck, with the processes that it starts; exit code 99 when anything is found.
+# wrap.sh PROGRAM ARGUMENT...: under memcheck, with the processes that it starts; exit code 99 when anything is found in
+# any of them but the system's own. (Criterion's children say nothing that is heard, by exit code or standard error.)
 # A shell script runs by itself, and puts UNDER, this one, before the programs that it starts.
 # Valgrind hides AVX-512 from programs, so OpenBLAS and our own kernels choose AVX2 by themselves.
-case $1 in *.sh) exec env UNDER="$(realpath "$0")" "$@" ;; esac
-unset OPENBLAS_CORETYPE
-exec valgrind --quiet --trace-children=yes --error-exitcode=99 --leak-check=full --show-leak-kinds=definite \
-    --errors-for-leak-kinds=definite --suppressions="$(dirname "$0")/libraries.supp" "$@"
+if [ -n "${MEMCHECK_FOLDER:-}" ]; then
+    unset OPENBLAS_CORETYPE
+    exec valgrind --quiet --trace-children=yes "--trace-children-skip=/usr/bin/*,/bin/*" \
+        --log-file="$MEMCHECK_FOLDER/%p" --error-exitcode=99 --leak-check=full \
+        --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+        --suppressions="$(dirname "$0")/libraries.supp" "$@"
+fi
+MEMCHECK_FOLDER=$(mktemp -d)
+export MEMCHECK_FOLDER
+trap 'rm -rf "$MEMCHECK_FOLDER"' EXIT
+case $1 in
+    *.sh) UNDER=$(realpath "$0") "$@" ;;
+    *.py) "$@" ;;
+    *) "$0" "$@" ;;
+esac
+code=$?
+found=$(find "$MEMCHECK_FOLDER" -type f -size +0)
+[ -n "$found" ] || exit "$code"
+cat $found >&2
+exit 99

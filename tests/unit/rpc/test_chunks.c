@@ -205,7 +205,8 @@ Test(chunks, every_truncation_and_flipped_byte_is_survived)
         uint8_t changed[BYTES_MAX];
         memcpy(changed, bytes, n);
         changed[i / 8] ^= (uint8_t)(1u << i % 8);
-        cohort_v1_SubmitSummaryRequest request;
+        cohort_v1_SubmitSummaryRequest request =
+            cohort_v1_SubmitSummaryRequest_init_zero; // callbacks are the caller's
         struct rpc_chunk chunk;
         struct taken taken = {0};
         if (decode(changed, n, cuts, 2, true, &request, &chunk, &taken, NULL) == STATUS_OK && chunk.present)
