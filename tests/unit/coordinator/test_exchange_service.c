@@ -68,7 +68,7 @@ Test(exchange_service, two_learners_make_two_rounds)
 Test(exchange_service, a_stalled_upload_is_given_up_although_heartbeats_go_on)
 {
     deployment.options = deployment_options();
-    deployment.options.lease_ms = 1500; // heartbeats must come in time on a busy machine too, under memcheck even
+    deployment.options.lease_ms = 1500; // heartbeats must come in time on a busy machine, and under memcheck
     start(1, 1);
     take_part(&a, "a", 1);
     expect_assignment(&a, 1, 1);
