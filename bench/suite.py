@@ -106,7 +106,8 @@ def main():
     enter_namespace()
     set_environment()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    command = "./dev bench " + " ".join(sys.argv[2:])
+    words = ["FOLDER_WITH_MNIST" if before == "--data" else word for before, word in zip(sys.argv[1:], sys.argv[2:])]
+    command = "./dev bench " + " ".join(words)
     faults = []
     with tempfile.TemporaryDirectory() as folder:
         world = suite_parts.World(arguments.build, pathlib.Path(folder), arguments.data, arguments.target, arguments.quick)

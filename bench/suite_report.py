@@ -96,10 +96,11 @@ def bar(name, values, longest, y):
     x = lambda value: LEFT + value / longest * (WIDTH - LEFT - LABEL)
     colour = "#2a6f97" if name.startswith(SUBJECT) else "#a9b4bd"
     middle = y + BAR / 2
+    label = f"{median:,.0f}" if median >= 1000 else f"{median:.3g}"
     return (f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">{html.escape(name)}</text>'
             f'<rect x="{LEFT}" y="{y + 3}" width="{x(median) - LEFT:.1f}" height="{BAR - 6}" fill="{colour}"/>'
             f'<path d="M{x(least):.1f} {middle}H{x(most):.1f}" stroke="#333"/>'
-            f'<text x="{x(most) + 6:.1f}" y="{middle + 4}">{median:.3g}</text>')
+            f'<text x="{x(most) + 6:.1f}" y="{middle + 4}">{label}</text>')
 
 
 def plot(part, figures):
