@@ -36,6 +36,8 @@ static void judge_der(const uint8_t *data, size_t n)
 {
     struct verdict verdict = {0};
     char *text = NULL;
+    if (n == 0)
+        return; // OpenSSL writes no PEM of nothing
     BIO *bio = BIO_new(BIO_s_mem());
     fuzz_require(bio && PEM_write_bio(bio, PEM_STRING_X509, "", data, (long)n) > 0);
     size_t length = (size_t)BIO_get_mem_data(bio, &text);
