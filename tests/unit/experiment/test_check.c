@@ -1,5 +1,5 @@
-#include "texts.h"
 #include "base/memory.h"
+#include "texts.h"
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
