@@ -7,7 +7,6 @@
 #include "coordinator/job.h"
 #include "coordinator/text.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,7 +92,7 @@ static void end_when_complete(struct job *job)
 
 static void run_evaluate(struct pool_job *pool_job)
 {
-    struct job *job = (struct job *)(void *)((char *)pool_job - offsetof(struct job, evaluate_job));
+    struct job *job = JOB_OF(pool_job, evaluate_job);
     struct error error = ERROR_INIT;
     struct evaluation evaluation;
     int64_t begun_ns = trace_begin();

@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "base/trace.h"
 #include "coordinator/job.h"
-#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,7 +32,7 @@ static void complete_event(struct job *job)
 
 static void run_hash(struct pool_job *pool_job)
 {
-    struct job *job = (struct job *)(void *)((char *)pool_job - offsetof(struct job, hash_job));
+    struct job *job = JOB_OF(pool_job, hash_job);
     struct error error = ERROR_INIT;
     uint8_t sha256[SHA256_BYTES];
     int64_t begun_ns = trace_begin();

@@ -9,11 +9,8 @@
 #include "experiment/coding.h"
 #include "store/safetensors.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-#define JOB_OF(work, member) ((struct job *)(void *)((char *)(work)-offsetof(struct job, member)))
 
 enum {
     RANGE_VALUES = 1 << 18,    // reduced and re-updated by a thread at a time
