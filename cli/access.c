@@ -9,6 +9,8 @@ static struct security_options given; // the program's, as it was started
 const struct argument access_arguments[] = {
     {"--tls-ca", ARGUMENT_TEXT, NULL, "FILE",
      "PEM: the authorities that the server's certificate comes from [COHORT_TLS_CA]"},
+    {"--tls-crl", ARGUMENT_TEXT, NULL, "FILE",
+     "PEM: what these have revoked, among which the server's must not be [COHORT_TLS_CRL]"},
     {"--tls-cert", ARGUMENT_TEXT, NULL, "FILE",
      "PEM: the certificate that is shown to it [COHORT_TLS_CERTIFICATE]"},
     {"--tls-key", ARGUMENT_TEXT, NULL, "FILE", "PEM: that certificate's private key [COHORT_TLS_KEY]"},
@@ -24,8 +26,11 @@ static const struct {
     const char *variable;
     const char **target;
 } rows[] = {
-    {"COHORT_TLS_CA", &given.ca},   {"COHORT_TLS_CERTIFICATE", &given.certificate},
-    {"COHORT_TLS_KEY", &given.key}, {"COHORT_TLS_NAME", &given.name},
+    {"COHORT_TLS_CA", &given.ca},
+    {"COHORT_TLS_CRL", &given.crl},
+    {"COHORT_TLS_CERTIFICATE", &given.certificate},
+    {"COHORT_TLS_KEY", &given.key},
+    {"COHORT_TLS_NAME", &given.name},
     {"COHORT_TOKEN", &given.token},
 };
 _Static_assert(ARRAY_SIZE(access_arguments) == ARRAY_SIZE(rows) + 1, "a row each, and the end");

@@ -37,8 +37,6 @@ static void check_leases(struct coordinator *coordinator, int64_t now_ms)
     for (struct job *job = coordinator->jobs; job; job = job->next)
         job_kept_expire(job, now_ms);
     lease_check_all(coordinator->leases, coordinator->options->lease_ms, now_ms);
-    if (coordinator->server)
-        rpc_server_cut_off(coordinator->server, LEASE_PATIENCE * coordinator->options->lease_ms);
 }
 
 // What the disk refused when it was said.

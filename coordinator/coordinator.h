@@ -75,8 +75,7 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
 // Ends the jobs' work and the timer. The server must have been freed.
 struct coordinator *coordinator_free(struct coordinator *coordinator);
 
-// From now on its calls whose peers read nothing for LEASE_PATIENCE leases are cut off; NULL, before it is
-// freed: no more.
+// From now on /metrics tells what it refuses; NULL, before it is freed: no more.
 void coordinator_watch_server(struct coordinator *coordinator, struct rpc_server *server);
 
 void coordinator_lock(struct coordinator *coordinator);

@@ -7,6 +7,7 @@
 #include "config/program.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/job.h"
+#include "coordinator/lease.h"
 #include "coordinator/metrics.h"
 #include "coordinator/relay.h"
 #include "nn/blas.h"
@@ -70,7 +71,8 @@ static enum status make_server(struct service *service, const struct rpc_service
                                               .max_calls_a_host = options->max_calls_a_host,
                                               .max_unread_a_host = options->max_unread_a_host,
                                               .calls_a_second = options->calls_a_second,
-                                              .exchanges_a_second = options->exchanges_a_second};
+                                              .exchanges_a_second = options->exchanges_a_second,
+                                              .stalled_ms = LEASE_PATIENCE * options->lease_ms};
     return rpc_server_new(&service->server, service->runtime, &wanted, error);
 }
 

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { STALLED_MS = 60000 }; // a caller that reads nothing of its answer for so long is cut off
+
 struct service {
     struct learner_options options;
     struct program_arguments arguments;
@@ -40,7 +42,8 @@ static void advertise(const struct service *service, int port)
 static enum status offer_service(struct service *service, struct error *error)
 {
     const struct rpc_service services[] = {learner_service(service->host)};
-    const struct rpc_server_options options = {.services = services, .n_services = ARRAY_SIZE(services)};
+    const struct rpc_server_options options = {
+        .services = services, .n_services = ARRAY_SIZE(services), .stalled_ms = STALLED_MS};
     int port = 0;
     accept_limit(0, 0);
     TRY(rpc_server_new(&service->server, service->runtime, &options, error));

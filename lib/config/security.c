@@ -21,7 +21,7 @@ const struct field tls_fields[] = {
      .type = FIELD_TEXT,
      ROW(crl),
      .help = "PEM file of the authorities' lists of revoked certificates (CRL), read again when it changes: "
-             "callers that show one of these are refused; absent: none is"},
+             "callers and servers that show one of these are refused; absent: none is"},
     {.name = "client",
      .type = FIELD_WORD,
      ROW(client),

@@ -94,7 +94,7 @@ void columns_spread(size_t n_rows, size_t n_columns, const float *gathered, size
     assert(n_columns <= COLUMNS_MAX);
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f")) {
-        struct blocks blocks;
+        struct blocks blocks = {0};
         make_blocks(places, n, (n_columns + LANES - 1) / LANES, &blocks);
         spread_avx512(n_rows, n_columns, gathered, width, &blocks, ret);
         return;

@@ -4,6 +4,7 @@
 #include "rpc/guard.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <grpc/support/string_util.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,6 +79,45 @@ grpc_server_credentials *credentials_for_server(struct security *security)
 
 // ---- channels -------------------------------------------------------------------------------------------
 
+// Looks for a server's certificate in the lists of revoked ones, of which gRPC knows folders alone, then has
+// gRPC judge its names.
+static int check_server(void *user, grpc_tls_custom_verification_check_request *request,
+                        grpc_tls_on_custom_verification_check_done_cb callback, void *callback_arg,
+                        grpc_status_code *ret_status, char **ret_details)
+{
+    struct security *security = user;
+    struct error error = ERROR_INIT;
+    if (verify_server(security, request->peer_info.peer_cert, request->peer_info.peer_cert_full_chain,
+                      &error) != STATUS_OK) {
+        if (security->refused)
+            security->refused("a server", "TLS", request->target_name, error.message);
+        *ret_status = GRPC_STATUS_UNAUTHENTICATED;
+        *ret_details = gpr_strdup(error.message);
+        return 1;
+    }
+    grpc_tls_certificate_verifier *names = grpc_tls_certificate_verifier_host_name_create();
+    int done =
+        grpc_tls_certificate_verifier_verify(names, request, callback, callback_arg, ret_status, ret_details);
+    grpc_tls_certificate_verifier_release(names);
+    return done;
+}
+
+static void nothing_to_cancel(void *user, grpc_tls_custom_verification_check_request *request)
+{
+}
+
+static void nothing_to_free(void *user)
+{
+}
+
+static void look_for_revoked(grpc_tls_credentials_options *options, struct security *security)
+{
+    grpc_tls_certificate_verifier *made =
+        grpc_tls_certificate_verifier_external_create(&security->server_check);
+    grpc_tls_credentials_options_set_certificate_verifier(options, made);
+    grpc_tls_certificate_verifier_release(made);
+}
+
 // gRPC looks at the files every RELOAD_S seconds; a new connection uses what is there then.
 grpc_channel_credentials *credentials_for_channel(struct security *security)
 {
@@ -91,6 +131,8 @@ grpc_channel_credentials *credentials_for_channel(struct security *security)
     grpc_tls_credentials_options_watch_root_certs(options);
     if (given->certificate)
         grpc_tls_credentials_options_watch_identity_key_cert_pairs(options);
+    if (given->crl)
+        look_for_revoked(options, security);
     grpc_tls_certificate_provider_release(files);
     return grpc_tls_credentials_create(options);
 }
@@ -108,10 +150,9 @@ static enum status check(const struct security_options *options, struct error *e
     if (options->token && !options->ca)
         return error_set(error, STATUS_INVALID_ARGUMENT,
                          "a join token is shown over TLS alone; set tls.ca to the authority of the server");
-    if (options->crl && !options->certificate)
+    if (options->crl && !options->ca)
         return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "tls.crl '%s' is of no use where callers show no certificate; set tls.certificate, "
-                         "tls.key and tls.ca, or leave it out",
+                         "tls.crl '%s' is of no use without tls.ca, the authorities whose lists it holds",
                          options->crl);
     if (!options->certificate && (options->tokens || options->audit))
         return error_set(error, STATUS_INVALID_ARGUMENT,
@@ -169,6 +210,10 @@ enum status security_new(struct security **ret, const struct security_options *o
         return error_no_memory(error, sizeof *security);
     security->options = *options;
     security->audit_fd = -1;
+    security->server_check = (grpc_tls_certificate_verifier_external){.user_data = security,
+                                                                      .verify = check_server,
+                                                                      .cancel = nothing_to_cancel,
+                                                                      .destruct = nothing_to_free};
     pthread_mutex_init(&security->lock, NULL);
     enum status status = open_all(security, error);
     if (status != STATUS_OK)

@@ -31,6 +31,7 @@ struct security {
     void (*refused)(const char *who, const char *method, const char *peer, const char *why);
     int audit_fd; // -1: none
     char *token;  // "Bearer ..." that is shown, or NULL
+    grpc_tls_certificate_verifier_external server_check;
 
     pthread_mutex_t lock; // guards what follows
     struct token_record *tokens;
@@ -61,6 +62,9 @@ bool verify_is_revoked(struct security *security, grpc_call *grpc);
 // UNAUTHENTICATED says what is wrong with it.
 enum status verify_certificate(struct security *security, const char *pem, size_t n, const char *chain_pem,
                                size_t chain_n, struct verdict *ret, struct error *error);
+// The same of a server, PEM texts (`chain_pem` may be NULL), in the handshake of a channel; takes the lock.
+enum status verify_server(struct security *security, const char *pem, const char *chain_pem,
+                          struct error *error);
 enum status verify_peer(struct security *security, grpc_call *grpc, bool *ret_present, struct identity *ret,
                         struct error *error);
 

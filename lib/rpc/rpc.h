@@ -155,6 +155,9 @@ struct rpc_server_options {
     // Calls that one peer may make in a second, to Exchange and to all others but Health: a peer is an
     // identity, or without TLS a host. RESOURCE_EXHAUSTED beyond; 0: any number.
     int64_t calls_a_second, exchanges_a_second;
+    // Calls whose peers have read nothing for so long although something waits for them are cut off; 0: none.
+    // So are, within a second or this / 16, those whose certificates have been revoked.
+    int64_t stalled_ms;
 };
 
 enum rpc_quota {
@@ -177,9 +180,6 @@ enum status rpc_server_start(struct rpc_server *server, struct error *error);
 void rpc_server_set_serving(struct rpc_server *server, bool serving);
 // Calls that were refused for this reason, since the start.
 unsigned long rpc_server_n_refused(const struct rpc_server *server, enum rpc_quota which);
-// Cancels the calls whose peers have read nothing for so long although something waits for them, and those
-// whose certificates have been revoked since. From any thread.
-void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms);
 // Refuses new calls, gives those under way `grace_ms`, cancels the rest, waits for the end and frees. Not
 // from a queue thread.
 struct rpc_server *rpc_server_free(struct rpc_server *server, int64_t grace_ms);

@@ -8,22 +8,13 @@
 #include "rpc/channel_arguments.h"
 #include "rpc/guard.h"
 #include "rpc/quota.h"
-#include "rpc/rpc_impl.h"
+#include "rpc/server_impl.h"
 #include <assert.h>
 #include <errno.h>
 #include <grpc/support/alloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-// What a call needs to know of where it arrived.
-struct method_entry {
-    const char *path;
-    size_t path_bytes;
-    const struct rpc_method *method; // NULL: unknown
-    void *service;
-    struct rpc_server *server;
-};
 
 // A request_call that is armed.
 struct arrival {
@@ -33,28 +24,6 @@ struct arrival {
     grpc_call *call;
     grpc_call_details details;
     grpc_metadata_array metadata;
-};
-
-struct rpc_server {
-    struct rpc_runtime *runtime;
-    grpc_server *grpc;
-    struct rpc_service *services; // with health and reflection
-    size_t n_services;
-    struct method_entry *methods; // sorted by path
-    size_t n_methods;
-    struct method_entry unknown;
-    struct health *health;
-    struct reflection reflection;
-    struct arrival *arrivals; // one a queue
-    struct rpc_tag shutdown_tag;
-    struct quota *quota; // NULL: nothing is bounded
-
-    pthread_mutex_t lock; // guards what follows
-    pthread_cond_t changed;
-    bool started, stopping, shut_down;
-    size_t n_armed;
-    size_t n_calls;
-    struct rpc_call *calls; // between their arrival and their end
 };
 
 enum { N_OWN_SERVICES = 3 };
@@ -183,8 +152,7 @@ static void handle(struct rpc_call *call, const struct method_entry *entry, cons
     call_begin(call);
 }
 
-// Whose security decides; NULL: nobody is asked, on a port without TLS.
-static struct security *guard_of(const struct rpc_server *server)
+struct security *server_guard(const struct rpc_server *server)
 {
     struct security *security = runtime_security(server->runtime);
     return security && security->options.certificate ? security : NULL;
@@ -199,7 +167,7 @@ static void accept_call(struct rpc_server *server, grpc_call *grpc, struct metho
                                                           .over = call_over,
                                                           .context = entry,
                                                           .path = entry->path,
-                                                          .security = guard_of(server),
+                                                          .security = server_guard(server),
                                                           .identity = *identity,
                                                           .share = share});
     if (!call) {
@@ -255,8 +223,8 @@ static void arrival_tag(struct rpc_tag *tag, bool ok)
     char *path = entry->method ? NULL : grpc_slice_to_c_string(arrival->details.method);
     struct identity identity = {0};
     struct error refusal = ERROR_INIT;
-    if (guard_of(server))
-        guard_admit(guard_of(server), grpc, &arrival->metadata, path ? path : entry->path, &identity,
+    if (server_guard(server))
+        guard_admit(server_guard(server), grpc, &arrival->metadata, path ? path : entry->path, &identity,
                     &refusal);
     grpc_call_details_destroy(&arrival->details);
     grpc_metadata_array_destroy(&arrival->metadata);
@@ -335,6 +303,7 @@ enum status rpc_server_new(struct rpc_server **ret, struct rpc_runtime *runtime,
         return error_no_memory(error, sizeof *server);
     init_lock(server);
     server->runtime = runtime;
+    server->stalled_ms = options->stalled_ms;
     enum status status = gather_services(server, options, error);
     if (status == STATUS_OK)
         status = gather_methods(server, error);
@@ -380,6 +349,7 @@ enum status rpc_server_start(struct rpc_server *server, struct error *error)
 {
     if (server->started)
         return error_set(error, STATUS_FAILED_PRECONDITION, "the server was started already");
+    TRY(server_watch_start(server, error));
     grpc_server_start(server->grpc);
     server->started = true;
     size_t n = runtime_n_queues(server->runtime);
@@ -403,38 +373,6 @@ void rpc_server_set_serving(struct rpc_server *server, bool serving)
 unsigned long rpc_server_n_refused(const struct rpc_server *server, enum rpc_quota which)
 {
     return quota_n_refused(server->quota, which);
-}
-
-// Those that are open when their certificate is revoked. They are judged without the lock: that takes a
-// while.
-static void cut_off_revoked(struct rpc_server *server)
-{
-    struct security *security = guard_of(server);
-    size_t n = 0;
-    if (!security || !security->options.crl || !verify_lists_changed(security))
-        return;
-    pthread_mutex_lock(&server->lock);
-    struct rpc_call **calls = memory_array(server->n_calls + 1, sizeof(struct rpc_call *));
-    for (struct rpc_call *call = server->calls; call && calls; call = calls_next(call))
-        calls[n++] = rpc_call_ref(call);
-    pthread_mutex_unlock(&server->lock);
-    for (size_t i = 0; i < n; i++) {
-        if (call_is_revoked(calls[i]))
-            rpc_call_cancel(calls[i]);
-        rpc_call_unref(calls[i]);
-    }
-    memory_free(calls);
-}
-
-void rpc_server_cut_off(struct rpc_server *server, int64_t stalled_ms)
-{
-    cut_off_revoked(server);
-    int64_t now_ms = clock_monotonic_ms();
-    pthread_mutex_lock(&server->lock);
-    for (struct rpc_call *call = server->calls; call; call = calls_next(call))
-        if (call_stalled_ms(call, now_ms) > stalled_ms)
-            rpc_call_cancel(call);
-    pthread_mutex_unlock(&server->lock);
 }
 
 // ---- the end
@@ -469,6 +407,7 @@ struct rpc_server *rpc_server_free(struct rpc_server *server, int64_t grace_ms)
     if (!server)
         return NULL;
     assert(!runtime_is_queue_thread(server->runtime));
+    server_watch_stop(server);
     health_set(server->health, false);
     health_stop(server->health);
     server->shutdown_tag.run = shutdown_tag;

@@ -1,6 +1,7 @@
 // Callers' certificates: their chain, their dates, and the identity that they state. TLS has proved that the
 // caller holds the key; the rest is judged here and not in the handshake, so that a refusal has a status, a
-// reason and an audit line, and so that new authorities and expiry count for open connections too.
+// reason and an audit line, and so that new authorities and expiry count for open connections too. Servers'
+// certificates, which gRPC judges in the handshake, are looked for in the lists of revoked ones.
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/sha256.h"
@@ -111,15 +112,17 @@ static int look_away_where_no_list_is(int good, X509_STORE_CTX *context)
     return good || X509_STORE_CTX_get_error(context) == X509_V_ERR_UNABLE_TO_GET_CRL;
 }
 
+// `whose`: "client" or "server".
 static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X509) * chain,
-                               struct verdict *ret, struct error *error)
+                               const char *whose, struct verdict *ret, struct error *error)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     if (!context || X509_STORE_CTX_init(context, security->store, leaf, chain) != 1) {
         X509_STORE_CTX_free(context);
         return error_no_memory(error, sizeof(void *));
     }
-    X509_STORE_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT);
+    bool client = strcmp(whose, "client") == 0;
+    X509_STORE_CTX_set_purpose(context, client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
     X509_STORE_CTX_set_verify_cb(context, look_away_where_no_list_is);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), AUTH_LEVEL);
     bool good = X509_verify_cert(context) == 1;
@@ -130,8 +133,8 @@ static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X
     X509_STORE_CTX_free(context);
     return good ? STATUS_OK
                 : error_set(error, STATUS_UNAUTHENTICATED,
-                            "the client's certificate is not good: %s; get one from this service's authority",
-                            why);
+                            "the %s's certificate is not good: %s; it needs one from the authority in tls.ca",
+                            whose, why);
 }
 
 // The certificates of a PEM text; NULL entries end it.
@@ -145,19 +148,42 @@ static STACK_OF(X509) * read_chain(const char *pem, size_t n)
     return chain;
 }
 
+static X509 *read_leaf(const char *pem, size_t n)
+{
+    BIO *bio = pem ? BIO_new_mem_buf(pem, (int)n) : NULL;
+    X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    BIO_free(bio);
+    return leaf;
+}
+
 enum status verify_certificate(struct security *security, const char *pem, size_t n, const char *chain_pem,
                                size_t chain_n, struct verdict *ret, struct error *error)
 {
-    BIO *bio = BIO_new_mem_buf(pem, (int)n);
-    X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    X509 *leaf = read_leaf(pem, n);
     STACK_OF(X509) *chain = read_chain(chain_pem, chain_n);
-    enum status status = leaf ? check_chain(security, leaf, chain, ret, error)
+    enum status status = leaf ? check_chain(security, leaf, chain, "client", ret, error)
                               : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
     if (status == STATUS_OK)
         status = read_identity(leaf, &ret->identity, error);
     sk_X509_pop_free(chain, X509_free);
     X509_free(leaf);
-    BIO_free(bio);
+    return status;
+}
+
+enum status verify_server(struct security *security, const char *pem, const char *chain_pem,
+                          struct error *error)
+{
+    struct verdict verdict = {0};
+    X509 *leaf = read_leaf(pem, pem ? strlen(pem) : 0);
+    STACK_OF(X509) *chain = read_chain(chain_pem, chain_pem ? strlen(chain_pem) : 0);
+    pthread_mutex_lock(&security->lock);
+    enum status status = verify_reload(security, error);
+    if (status == STATUS_OK)
+        status = leaf ? check_chain(security, leaf, chain, "server", &verdict, error)
+                      : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
+    pthread_mutex_unlock(&security->lock);
+    sk_X509_pop_free(chain, X509_free);
+    X509_free(leaf);
     return status;
 }
 

@@ -28,14 +28,11 @@ enum status journal_open_read(struct journal **ret, const char *folder, struct e
     if (status == STATUS_OK && !file_exists(journal->path))
         status = error_set(error, STATUS_NOT_FOUND, "there is no '%s'; give a coordinator's state folder",
                            journal->path);
-    if (status == STATUS_OK && open_to_read(journal, error) != STATUS_OK) {
-        bool busy = error && error->status == STATUS_FAILED_PRECONDITION;
-        status = busy
-                     ? error_set(error, STATUS_FAILED_PRECONDITION,
-                                 "'%s' is open in a coordinator; stop it first, or give a copy of its folder",
-                                 journal->path)
-                     : error->status;
-    }
+    if (status == STATUS_OK)
+        status = open_to_read(journal, error);
+    if (status == STATUS_FAILED_PRECONDITION)
+        error_set(error, status, "'%s' is open in a coordinator; stop it first, or give a copy of its folder",
+                  journal->path);
     if (status != STATUS_OK)
         journal_close(journal);
     else

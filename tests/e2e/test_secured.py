@@ -188,4 +188,41 @@ def it_refuses_a_certificate_from_its_revocation_on(world):
     assert not watching["alice"].done()
 
 
+def it_cuts_a_revoked_learner_off_its_relay(world):
+    prepared(world)
+    revoke(world, "late")
+    coordinator = secured(world)
+    middle = world.coordinator(f"relay_of={coordinator.address}", *tls("certs", "hall"), "tls.crl=certs/ca.crl")
+    learner = {name: world.learner(middle, name, *tls("certs", name)) for name in ("site-a", "site-b")}
+    for one in learner.values():
+        one.wait_for_record("joined")
+    revoke(world, "site-a")
+    learner["site-a"].wait_for_record("connection lost")
+    alice = Stub(channel(world, coordinator.address, "alice"), "coordinator", "Coordinator")
+    until = time.monotonic() + 60
+    states = {}
+    while states.get("site-a") != "LOST" and time.monotonic() < until:
+        states = {one.name: enum_name("LearnerState", one.state) for one in alice.ListLearners().learners}
+        time.sleep(0.05)
+    assert states["site-a"] == "LOST" and states["site-b"] != "LOST", states
+
+
+def it_calls_no_server_whose_certificate_is_revoked(world):
+    """Neither does a learner join it, nor a user ask it anything, once they have the list; those without it still do."""
+    prepared(world)
+    revoke(world, "late")
+    coordinator = secured(world, "tls.crl=certs/ca.crl")
+    asking = ("health", coordinator.address, "--tls-ca=certs/ca.crt", "--tls-cert=certs/alice.crt", "--tls-key=certs/alice.key")
+    code, _, err = world.cohort(*asking, "--tls-crl=certs/ca.crl")
+    assert code == 0, err
+    world.learner(coordinator, "site-a", *tls("certs", "site-a"), "tls.crl=certs/ca.crl").wait_for_record("joined")
+    revoke(world, "server")
+    code, _, err = world.cohort(*asking, "--tls-crl=certs/ca.crl", "--timeout-ms=5000")
+    assert code != 0 and "revoked" in err, err
+    code, _, err = world.cohort(*asking)
+    assert code == 0, err
+    learner = world.learner(coordinator, "site-b", *tls("certs", "site-b"), "tls.crl=certs/ca.crl", announced=False)
+    assert "revoked" in learner.wait_for_record("refused")["why"]
+
+
 main(globals())

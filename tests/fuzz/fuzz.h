@@ -12,8 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 // Ends the process, as a finding, when `holds` is false.
-#define fuzz_require(holds) fuzz_require_at((holds), #holds, __FILE__, __LINE__)
-void fuzz_require_at(bool holds, const char *what, const char *file, int line);
+#define fuzz_require(holds) ((holds) ? (void)0 : fuzz_end(#holds, __FILE__, __LINE__))
+_Noreturn void fuzz_end(const char *what, const char *file, int line);
 
 // A regular file that holds the bytes, without a name in any folder; `index` (0 or 1) tells those of one
 // input apart. The path is good until the next call with that index.

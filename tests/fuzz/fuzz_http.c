@@ -51,7 +51,8 @@ static size_t ask(const void *data, size_t n, int quiet_ms, char ret[ANSWER_BYTE
     struct pollfd ready = {.fd = dial(), .events = POLLIN};
     int fd = ready.fd;
     size_t at = 0;
-    ssize_t got = send(fd, data, n, MSG_NOSIGNAL);
+    ssize_t got;
+    send(fd, data, n, MSG_NOSIGNAL);
     shutdown(fd, SHUT_WR);
     while (at < ANSWER_BYTES_MAX - 1 && poll(&ready, 1, quiet_ms) > 0 &&
            (got = recv(fd, ret + at, ANSWER_BYTES_MAX - 1 - at, 0)) > 0)

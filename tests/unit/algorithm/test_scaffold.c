@@ -22,10 +22,9 @@ Test(scaffold, variates_are_gradients)
     struct loop *loop = problem_of("scaffold", ONE_STEP, PROBLEM_LINEAR);
     struct loop *gradients = problem_of("gradient_descent", ONE_STEP, PROBLEM_LINEAR);
     size_t n = loop_n_parameters(loop);
-    const float *common = loop_parameters(loop) + n;
     cr_assert_eq(loop_n_values(loop), 2 * n);
     problem_run(loop, 1);
-    common = loop_parameters(loop) + n;
+    const float *common = loop_parameters(loop) + n;
     double *mean = memory_array(n, sizeof *mean);
     for (uint32_t k = 0; k < PROBLEM_LEARNERS; k++) {
         problem_learn(gradients, k);

@@ -4,12 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-static uint64_t weight_of(enum weighting weighting, uint64_t weight, double loss)
+static uint64_t weight_of(enum weighting weighting, uint64_t n_samples, double loss)
 {
     uint64_t ret = 0;
     struct error error = ERROR_INIT;
-    cr_assert_eq(weighting_of(weighting, weight, loss, &ret, &error), STATUS_OK, "%s", error.message);
-    cr_assert_eq(weighting_check(weighting, ret, weight, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(weighting_of(weighting, n_samples, loss, &ret, &error), STATUS_OK, "%s", error.message);
+    cr_assert_eq(weighting_check(weighting, ret, n_samples, &error), STATUS_OK, "%s", error.message);
     return ret;
 }
 

@@ -46,7 +46,7 @@ Test(reducer, a_discount_lessens_the_values_and_not_the_total)
     cr_assert_eq(reduction_finish(reduction, 0, 2, mean, NULL), STATUS_OK);
     cr_assert_eq(mean[0], 1.5f);
     cr_assert_eq(mean[1], 0.0f);
-    for (double discount = -1; discount <= 2; discount += discount == 0 ? 2 : 1) {
+    for (int discount = -1; discount <= 2; discount += discount == 0 ? 2 : 1) {
         const struct contribution wrong = {.weight = 10, .discount = discount};
         cr_assert_eq(reduction_fold(reduction, 0, b, 2, &wrong, NULL), STATUS_OUT_OF_RANGE);
     }

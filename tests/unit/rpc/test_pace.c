@@ -26,14 +26,14 @@ Test(pace, a_few_chunks_are_full_at_once)
 
 Test(pace, every_chunk_passes_in_a_moment_or_is_small)
 {
-    for (double rate = 1e3; rate < 1e9; rate *= 3) { // bytes a second
+    for (uint64_t rate = 1000; rate < 1000000000; rate *= 3) { // bytes a second
         struct pace pace;
         double now_ms = 1000, left = 1e9, took_ms = 0;
         size_t n = 0;
         pace_begin(&pace, (uint64_t)left, false);
         for (int i = 0; i < 60; i++) {
             n = pace_next(&pace, (uint64_t)left, (int64_t)now_ms);
-            took_ms = (double)n / rate * 1e3;
+            took_ms = (double)n / (double)rate * 1e3;
             now_ms += took_ms;
         }
         cr_assert(took_ms <= 410 || n == PACE_LEAST_BYTES, "%zu bytes take %g ms", n, took_ms);

@@ -169,18 +169,18 @@ Test(security, calls_are_let_in_by_certificate_and_by_token_alone)
 {
     struct echo echo;
     struct identity site_a = {ROLE_LEARNER, "site-a"}, alice = {ROLE_USER, "alice"};
-    char token[TOKEN_BYTES], of_user[TOKEN_BYTES], audit[96], tokens[96];
+    char token[TOKEN_BYTES], of_alice[TOKEN_BYTES], audit[96], records[96];
     cr_assert_eq(make("server", ROLE_RELAY, 1), STATUS_OK, "%s", error.message);
     cr_assert_eq(make("site-a", ROLE_LEARNER, 1), STATUS_OK);
     cr_assert_eq(make("late", ROLE_LEARNER, 0), STATUS_OK);
-    snprintf(tokens, sizeof tokens, "%s/tokens", folder);
+    snprintf(records, sizeof records, "%s/tokens", folder);
     snprintf(audit, sizeof audit, "%s/audit", folder);
-    cr_assert_eq(token_create(tokens, &site_a, 0, token, &error), STATUS_OK);
-    cr_assert_eq(token_create(tokens, &alice, 0, of_user, &error), STATUS_OK);
+    cr_assert_eq(token_create(records, &site_a, 0, token, &error), STATUS_OK);
+    cr_assert_eq(token_create(records, &alice, 0, of_alice, &error), STATUS_OK);
     struct security_options server = options_of("server"), client;
     server.certificate = memory_copy_text(server.certificate);
     server.key = memory_copy_text(server.key);
-    server.tokens = tokens;
+    server.tokens = records;
     server.audit = audit;
     serve(&echo, &server);
     client = options_of("site-a");
@@ -194,7 +194,7 @@ Test(security, calls_are_let_in_by_certificate_and_by_token_alone)
     cr_expect_eq(call_as(&echo, &client), STATUS_UNAUTHENTICATED, "nobody: %s", error.message);
     client.token = token;
     cr_expect_eq(call_as(&echo, &client), STATUS_OK, "%s", error.message);
-    client.token = of_user;
+    client.token = of_alice;
     cr_expect_eq(call_as(&echo, &client), STATUS_PERMISSION_DENIED, "%s", error.message);
     cr_expect_eq(count_lines(audit, "\"allowed\":true"), 2);
     cr_expect_eq(count_lines(audit, "\"allowed\":false"), 4);

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/philox.h"
 #include "echo.h"
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -231,12 +232,14 @@ Test(server, garbage_on_the_port_harms_nobody)
     echo_start(&echo, NULL, 2);
     struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     name.sin_port = htons((uint16_t)atoi(strchr(echo.address, ':') + 1));
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    struct random random = random_open((struct random_key){.purpose = RANDOM_TEST});
     for (unsigned int i = 0; i < 20; i++) {
         unsigned char garbage[512];
         for (size_t j = 0; j < sizeof garbage; j++)
-            garbage[j] = (unsigned char)(rand() >> 7);
+            garbage[j] = (unsigned char)random_u32(&random);
         if (i % 2) // looks right at first
-            memcpy(garbage, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+            memcpy(garbage, preface, sizeof preface - 1);
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         cr_assert_eq(connect(fd, (struct sockaddr *)&name, sizeof name), 0);
         cr_assert_eq(send(fd, garbage, sizeof garbage, MSG_NOSIGNAL), (ssize_t)sizeof garbage);
