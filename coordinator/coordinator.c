@@ -70,7 +70,7 @@ static void wait_until(struct coordinator *coordinator, int64_t at_ms)
 static void *keep_time(void *argument)
 {
     struct coordinator *coordinator = argument;
-    int64_t leases_at_ms = 0, lease_step_ms = coordinator->options->lease_ms / 4 + 1;
+    int64_t leases_at_ms = 0, lease_step_ms = lease_look_ms(coordinator->options->lease_ms);
     pthread_mutex_lock(&coordinator->lock);
     while (!coordinator->ending) {
         int64_t now_ms = clock_monotonic_ms();

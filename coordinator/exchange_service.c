@@ -344,8 +344,11 @@ static void upload_moved(struct lease *lease)
 {
     struct submission *submission =
         (struct submission *)(void *)((char *)lease - offsetof(struct submission, lease));
-    if (submission->member)
-        member_seen(submission->member);
+    const cohort_v1_AttendResponse moving = {.which_event = cohort_v1_AttendResponse_moving_tag};
+    if (!submission->member)
+        return;
+    member_seen(submission->member);
+    member_send(submission->member, &moving);
 }
 
 static void submit_header(struct submission *submission, struct rpc_call *call,
@@ -367,7 +370,8 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
         submission->member = job->slots[submission->upload.slot].member;
     if (status == STATUS_OK) {
         lease_transfers(&submission->lease, upload_moved);
-        upload_moved(&submission->lease);
+        if (submission->member)
+            member_seen(submission->member);
     }
     coordinator_unlock(coordinator);
     if (status != STATUS_OK)

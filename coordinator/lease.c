@@ -66,3 +66,9 @@ void lease_check_all(struct lease *list, int64_t lease_ms, int64_t now_ms)
     for (struct lease *lease = list; lease; lease = lease->next)
         check(lease, lease_ms, now_ms);
 }
+
+int64_t lease_look_ms(int64_t lease_ms)
+{
+    int64_t some = lease_ms / 4 + 1;
+    return some < LEASE_LOOK_MS_MAX ? some : LEASE_LOOK_MS_MAX;
+}

@@ -9,6 +9,7 @@
 
 enum {
     LEASE_PATIENCE = 4,
+    LEASE_LOOK_MS_MAX = 5000,
     // Bytes that are progress: more than a learner's heartbeats and pings are meanwhile.
     LEASE_LEAST_BYTES = 4 << 10,
     // All that a connection may move without a chunk of this stream: others may share it.
@@ -35,6 +36,8 @@ void lease_end(struct lease *lease);
 void lease_transfers(struct lease *lease, void (*moved)(struct lease *lease));
 // A chunk has moved. From any thread.
 void lease_renew(struct lease *lease);
-// Cancels the calls of those without progress for LEASE_PATIENCE times `lease_ms`; under the lock, a few
-// times a lease.
+// Cancels the calls of those without progress for LEASE_PATIENCE times `lease_ms`; under the lock, every
+// lease_look_ms.
 void lease_check_all(struct lease *list, int64_t lease_ms, int64_t now_ms);
+// A few times a lease, and before a connection on which but a chunk comes is taken for dead by its keepalive.
+int64_t lease_look_ms(int64_t lease_ms);

@@ -128,7 +128,7 @@ static void *keep_time(void *argument)
         int64_t now_ms = clock_monotonic_ms();
         if (now_ms >= leases_at_ms) {
             lease_check_all(relay->leases, lease_ms, now_ms);
-            leases_at_ms = now_ms + lease_ms / 4 + 1;
+            leases_at_ms = now_ms + lease_look_ms(lease_ms);
         }
         relay->wake_ms = leases_at_ms;
         for (struct relay_job *job = relay->jobs, *next; job; job = next) {

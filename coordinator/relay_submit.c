@@ -244,6 +244,20 @@ static void take_chunk(struct relay_submission *submission, struct rpc_call *cal
     pthread_mutex_unlock(&submission->relay->lock);
 }
 
+// As the coordinator does: those whose summaries it brings hear that it comes.
+static void upload_moved(struct lease *lease)
+{
+    struct relay_submission *submission =
+        (struct relay_submission *)(void *)((char *)lease - offsetof(struct relay_submission, lease));
+    const cohort_v1_AttendResponse moving = {.which_event = cohort_v1_AttendResponse_moving_tag};
+    for (size_t i = 0; i < submission->members.n; i++) {
+        const cohort_v1_SummaryMember *member = &submission->members.members[i];
+        struct relayed *learner = relay_find(submission->relay, member->learner, member->incarnation);
+        if (learner && learner->down)
+            rpc_call_send(learner->down, cohort_v1_AttendResponse_fields, &moving, NULL);
+    }
+}
+
 static void submit_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct relay_submission *submission = user;
@@ -266,7 +280,7 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
             relay_fail(submission, error.status, error.message);
         else
             submit_header(submission, &request);
-        lease_transfers(&submission->lease, NULL);
+        lease_transfers(&submission->lease, upload_moved);
         if (!submission->answered && submission->upload)
             rpc_call_receive(call);
     }

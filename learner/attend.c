@@ -100,6 +100,8 @@ static void handle(struct learner *learner, const cohort_v1_AttendResponse *mess
     case cohort_v1_AttendResponse_dismiss_tag:
         dismissed(learner, &message->event.dismiss);
         break;
+    case cohort_v1_AttendResponse_moving_tag: // the connection has heard it
+        break;
     default: // of a newer coordinator: ignored
         break;
     }
