@@ -82,8 +82,8 @@ static void push_on(struct peers_push *push)
     const float *values = peers->order->out(peers, push->position);
     if (!values) {
         fail(peers, SIZE_MAX,
-             "learner '%s' trained values that are not finite; train with a smaller learning rate or "
-             "clip_norm",
+             "learner '%s' trained values that are not finite, or too large to sum up; train with a smaller "
+             "learning rate or clip_norm",
              peers->options.learner);
         return;
     }

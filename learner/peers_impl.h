@@ -52,7 +52,7 @@ struct peers_order {
     // Values at a position of what comes in, and of what goes out.
     size_t (*chunk)(const struct peers *peers, size_t position);
     size_t (*sent)(const struct peers *peers, size_t position);
-    // What goes out there; NULL: it is not finite.
+    // What goes out there; NULL: it is not finite, or too large.
     const float *(*out)(struct peers *peers, size_t position);
     // Takes `n` values in, `first` in the chunk at `position`; unaligned. NULL, or what is wrong with them.
     const char *(*in)(struct peers *peers, struct peers_pull *pull, size_t first, const uint8_t *run,

@@ -4,8 +4,13 @@
 //
 // Step s reads what step s - 1 wrote and writes the other of two buffers. A neighbour's chunk of step s can
 // only come once it had this learner's of step s - 1, so what is overwritten has been sent.
+//
+// Every value that is sent must be below 32768 in size by itself, not weighted: a mean of such values is so
+// too, and no neighbour can make a learner come to one that it cannot go on with, or is blamed for.
+#include "base/kernel.h"
 #include "learner/peers_impl.h"
 #include "reduce/ring.h"
+#include <math.h>
 #include <string.h>
 
 enum { TILE = 1024 };
@@ -35,11 +40,21 @@ static const float *read_by(const struct peers *peers, size_t step)
     return step ? written(peers, step - 1) : peers->options.values;
 }
 
+// Non-zero when one of them is out of range, or is no number.
+KERNEL
+static uint32_t out_of_range(const float *values, size_t n)
+{
+    uint32_t bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= !(fabsf(values[i]) < (float)(1 << RING_TERM_BITS));
+    return bad;
+}
+
 static const float *out(struct peers *peers, size_t position)
 {
-    size_t first;
-    locate(peers, position, &first);
-    return read_by(peers, position / peers->n_chunks) + first;
+    size_t first, n = locate(peers, position, &first);
+    const float *values = read_by(peers, position / peers->n_chunks) + first;
+    return position < peers->n_chunks && out_of_range(values, n) ? NULL : values;
 }
 
 static int64_t *sums_at(struct peers *peers, size_t position)
@@ -59,7 +74,7 @@ static const char *in(struct peers *peers, struct peers_pull *pull, size_t first
     for (size_t i = 0; i < n; i += TILE) {
         size_t some = n - i < TILE ? n - i : TILE;
         memcpy(tile, run + i * sizeof(float), some * sizeof(float));
-        if (!ring_fold(sums + i, tile, some, share))
+        if (out_of_range(tile, some) || !ring_fold(sums + i, tile, some, share))
             return too_large;
         if (pull->position < peers->n_chunks)
             pull->distance += peers_square_distance(tile, own + i, some, &pull->square);

@@ -390,6 +390,19 @@ Test(peers, values_that_are_not_finite_are_told_where_they_are_trained)
     release(2);
 }
 
+Test(peers, values_too_large_to_mix_are_told_where_they_are_trained)
+{
+    make_mix(2, 1000, 1);
+    learners[1].values[3] = 40000;
+    peers_start(learners[0].peers);
+    peers_start(learners[1].peers);
+    cr_assert(await(&learners[1].has_failed));
+    cr_assert_str_eq(learners[1].suspect, "");
+    cr_assert(strstr(learners[1].message, "too large"), "%s", learners[1].message);
+    cancel_all(2);
+    release(2);
+}
+
 // A stream by hand, as if of learner 1: what the answer was.
 struct liar {
     struct rpc_call *call;
@@ -483,6 +496,8 @@ Test(peers, values_that_lie_are_refused_and_told)
     values[7] = NAN;
     expect_lie_refused(&header, values, 1000, 0, "not finite");
     values[7] = 1e30f;
+    expect_lie_refused(&header, values, 1000, 0, "32768");
+    values[7] = 40000; // too large although its half is not
     expect_lie_refused(&header, values, 1000, 0, "32768");
     values[7] = 0;
     expect_lie_refused(&header, values, 2000, 0, "out of order");
