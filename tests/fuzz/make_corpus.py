@@ -299,6 +299,27 @@ def given_models():
         yield f"differences-{codec}", bytes([codec]) + coded + steps
 
 
+def exchanges():
+    """Which exchange and how messages are cut; then steps, numbered as in fuzz_peers.c."""
+    call, arrive, piece, raw, end, go, begin, cancel, hand, close, late, door, on = range(13)
+    header_lies, piece_lies = range(12), range(8)
+    for setting, neighbours in ((0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (5, 1), (6, 3), (254, 1), (255, 2)):
+        calls = b"".join(bytes([call, i, 0, 0]) for i in range(neighbours))
+        yield f"honest-{setting}", bytes([setting, 0, begin]) + calls + bytes([on]) * 24 + bytes([go, 0, close, 0, 0])
+        yield f"early-{setting}", bytes([setting, 7]) + calls + bytes([begin]) + bytes([on]) * 3 + bytes([late, cancel])
+        for lie in piece_lies:
+            wrong = bytes([piece, 0, lie, 13 if lie == 6 else 4])
+            yield f"chunk-{setting}-{lie}", bytes([setting, 5, begin]) + calls + bytes([on]) * 2 + wrong + bytes([end, 0, cancel])
+    for lie in header_lies:
+        yield f"header-{lie}", bytes([4, 3, call, 0, lie, 1, begin, call, 1, lie, 255, call, 1, 0, 0, call, 1, 0, 0])
+    yield "crowd", bytes([3, 0]) + bytes([call, 0, 1, 1]) * 258 + bytes([begin, door])
+    yield "large", bytes([5, 0, begin, call, 0, 0, 0]) + bytes([hand, 0, hand, 0, piece, 0, 7, 10]) * 5
+    yield "ahead", bytes([4, 0, begin, call, 0, 0, 0, call, 1, 0, 0]) + bytes([hand, 0, piece, 1, 0, 0]) * 7 + bytes([on]) * 9
+    yield "old", bytes([0, 0, begin, cancel, close, 0, 14, begin, call, 0, 2, 255, call, 0, 1, 255, call, 0, 0, 0])
+    yield "gone", bytes([1, 0, begin, call, 0, 0, 0, on, go, 0, begin, cancel, close, 0, 14, begin])
+    yield "raw", bytes([3, 9, begin, arrive, raw, 0, 8]) + text(3, "self") + text(1, b"") + bytes([call, 0, 0, 0, raw, 0, 165]) + chunk(0, bytes(160))
+
+
 def states():
     for trial, lengths in enumerate(("60 0 60 0", "60 60 24 1", "0 60 19 1", "60 0 120 0")):
         line = f"3 {'a' * 16} {lengths} 20 0x1p-1 0x1p-2 0x1p+0 nan\n".encode()
@@ -341,6 +362,7 @@ TARGETS = {
     "models": given_models,
     "npy": arrays_npy,
     "npz": arrays_npz,
+    "peers": exchanges,
     "records": records,
     "reflection": reflections,
     "safetensors": weights,

@@ -34,6 +34,7 @@ SOURCES = {
     "models": ["learner/incoming.c", "lib/experiment/coding.c", "lib/summary/coder.c", "lib/summary/delta.c"],
     "npy": ["lib/data/npy*.c", "lib/data/array.c", "lib/data/arrays.c"],
     "npz": ["lib/data/npz.c", "lib/data/zip.c", "lib/data/stream.c"],
+    "peers": ["learner/peers.c", "learner/peers_cut.c", "learner/peers_door.c", "learner/peers_mix.c", "learner/peers_ring.c"],
     "records": ["lib/store/record.c", "lib/store/chain.c"],
     "reflection": ["lib/rpc/descriptors.c"],
     "safetensors": ["lib/store/safetensors_read.c"],
