@@ -128,7 +128,10 @@ def experiments():
         content = "\n".join(line for line in lines if line and not line.startswith("#")).encode() + b"\n"
         yield path.stem, content
         if path.stem == "digits-fedavg":
-            yield "newer-release", content + b"newer: {a: [1]}\n\0training.batch_size\nnewer\nmodel.layers.0.bias\n"
+            newer = content + b"newer: {a: [1]}\n\0"
+            yield "newer-release", newer + b"training.batch_size\nnewer\nmodel.layers.0.bias\n"
+            yield "older-release", newer + b"training.batch_size\n\x000.0.1\x1b[31m"
+            yield "unknown-release", newer + b"newer\nnewer.a\nnewer.a.0\nevaluation\n\0"
 
 
 def summary_header():
