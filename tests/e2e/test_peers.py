@@ -172,12 +172,12 @@ def it_keeps_the_model_with_two_however_short_the_deadline(world):
     learners = peers(world, coordinator, 4)
     hasty = {"rounds": 100000, "participation": {"deadline": "1ms"}}  # nobody makes it
     experiment_id = create(users, large(world, "ring", collaboration=hasty))
-    done = wait_for(users, experiment_id, "round_committed", lambda event: event.round == 2)
+    wait_for(users, experiment_id, "round_committed", lambda event: event.round == 2)
     for k in range(8):  # one after the other, so holders too
         learners[k % 4].kill()
         learners[k % 4] = world.learner(coordinator, f"learner-{k % 4}", "listen=127.0.0.1:0")
-        last = done.round
-        done = wait_for(users, experiment_id, "round_committed", lambda event: event.round > last + 1)
+        now = users.GetExperiment(experiment_id=experiment_id).experiment.round  # events are told from the beginning
+        wait_for(users, experiment_id, "round_committed", lambda event, now=now: event.round > now + 1)
     users.CancelExperiment(experiment_id=experiment_id)
     counts = [
         event.round_committed.summaries

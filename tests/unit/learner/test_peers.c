@@ -370,10 +370,15 @@ Test(peers, one_that_goes_in_the_middle_is_told)
     peers_start(learners[2].peers);
     usleep(3000);
     peers_cancel(learners[2].peers);
+    size_t n_certain = 0;
     for (size_t i = 0; i < 2; i++) {
         cr_assert(await_told(&learners[i]));
-        cr_assert_str_eq(learners[i].suspect, "learner-2", "%s", learners[i].message);
+        bool certain = strcmp(learners[i].suspect, "learner-2") == 0;
+        // Who had not reached the other one yet may find that it has given up already.
+        cr_assert(certain || strstr(learners[i].message, "given up"), "%s", learners[i].message);
+        n_certain += certain;
     }
+    cr_assert_gt(n_certain, 0);
     cancel_all(3);
     release(3);
 }
