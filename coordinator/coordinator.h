@@ -84,6 +84,7 @@ void coordinator_unlock(struct coordinator *coordinator);
 // The rows of the services, self set.
 struct rpc_service exchange_service(struct coordinator *coordinator);
 struct rpc_service coordinator_service(struct coordinator *coordinator);
+void exchange_attend(struct rpc_call *call, void *service);
 void offer_summary(struct rpc_call *call, void *service, const void *message);
 
 // ---- members; under the lock ----------------------------------------------------------------------------

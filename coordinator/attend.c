@@ -1,0 +1,206 @@
+// Exchange.Attend: the stream on which a learner joins, is told what to do and answers.
+#include "base/clock.h"
+#include "base/memory.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/job.h"
+#include "coordinator/lease.h"
+#include "rpc/security.h"
+#include <pb_decode.h>
+#include <stdio.h>
+#include <string.h>
+
+struct attendance {
+    struct coordinator *coordinator;
+    struct lease lease;    // until it has joined; from then on the member has one
+    struct member *member; // after Join
+    bool left;
+    char farewell[256];
+    int64_t second_ms; // since when `n_messages` are counted
+    int64_t n_messages;
+};
+
+// Counts a message against limits.messages.
+static enum status count_message(struct attendance *attendance, struct error *error)
+{
+    int64_t most = attendance->coordinator->options->max_messages, now_ms = clock_monotonic_ms();
+    if (now_ms - attendance->second_ms >= 1000) {
+        attendance->second_ms = now_ms;
+        attendance->n_messages = 0;
+    }
+    if (!most || ++attendance->n_messages <= most)
+        return STATUS_OK;
+    coordinator_lock(attendance->coordinator);
+    attendance->coordinator->n_streams_ended++;
+    coordinator_unlock(attendance->coordinator);
+    return error_set(error, STATUS_RESOURCE_EXHAUSTED,
+                     "more than '%lld' messages in a second on the control stream; send fewer, or raise the "
+                     "coordinator's limits.messages",
+                     (long long)most);
+}
+
+static void welcome(struct coordinator *coordinator, struct member *member)
+{
+    cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+    message.which_event = cohort_v1_AttendResponse_welcome_tag;
+    message.event.welcome.epoch = coordinator->epoch;
+    message.event.welcome.lease_ms = coordinator->options->lease_ms;
+    message.event.welcome.heartbeat_ms = coordinator->options->lease_ms / 3;
+    message.event.welcome.protocol_version = PROTOCOL_VERSION;
+    member_send(member, &message);
+}
+
+static void join(struct attendance *attendance, struct rpc_call *call, const cohort_v1_Join *request)
+{
+    cohort_v1_Reason reason;
+    struct error error = ERROR_INIT;
+    if (attendance->member)
+        return;
+    reason = cohort_v1_Reason_REASON_UNSPECIFIED;
+    enum status status = rpc_call_speaks_for(call, request->learner, &error);
+    if (status == STATUS_OK)
+        status = member_join(attendance->coordinator, request, call, &attendance->member, &reason, &error);
+    if (status != STATUS_OK) {
+        cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
+        message.which_event = cohort_v1_AttendResponse_dismiss_tag;
+        message.event.dismiss.reason = reason;
+        snprintf(message.event.dismiss.message, sizeof message.event.dismiss.message, "%.500s",
+                 error.message);
+        rpc_call_send(call, cohort_v1_AttendResponse_fields, &message, NULL);
+        rpc_call_finish(call, status, error.message);
+        return;
+    }
+    lease_end(&attendance->lease);
+    welcome(attendance->coordinator, attendance->member);
+    coordinator_place(attendance->coordinator, attendance->member);
+}
+
+// The member, if this stream is still the one that speaks for it.
+static struct member *speaker(const struct attendance *attendance, const struct rpc_call *call)
+{
+    struct member *member = attendance->member;
+    return member && member->call == call ? member : NULL;
+}
+
+static struct job *job_of_speaker(const struct member *member, const char *experiment_id)
+{
+    return member->job && strcmp(member->job->id, experiment_id) == 0 ? member->job : NULL;
+}
+
+static void ready(struct member *member, const cohort_v1_Ready *request)
+{
+    struct error error = ERROR_INIT;
+    struct job *job = job_of_speaker(member, request->experiment_id);
+    if (!job)
+        return; // of an experiment that is over
+    if (request->anew && member->has_data) {
+        round_learner_anew(job->round, member->slot, clock_monotonic_ms());
+        return;
+    }
+    if (job_ready(job, member, &request->data, &error) != STATUS_OK) {
+        member_dismiss(member, job->id, cohort_v1_Reason_REASON_INCOMPATIBLE, error.message);
+        job_declined(job, member, 0, error.message);
+        coordinator_enrol(job->coordinator);
+    }
+}
+
+static void decline(struct member *member, const cohort_v1_Decline *request)
+{
+    struct job *job = job_of_speaker(member, request->experiment_id);
+    if (!job)
+        return;
+    job_declined(job, member, request->round, request->message);
+    if (!member->job)
+        coordinator_enrol(job->coordinator);
+}
+
+static void evaluated(struct member *member, const cohort_v1_Evaluated *request)
+{
+    struct job *job = job_of_speaker(member, request->experiment_id);
+    if (job)
+        job_evaluated(job, member, request);
+}
+
+static void exchanged(struct member *member, const cohort_v1_Exchanged *message)
+{
+    struct job *job = job_of_speaker(member, message->experiment_id);
+    if (job)
+        job_peers_exchanged(job, member, message);
+}
+
+static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct attendance *attendance = user;
+    cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    struct error error = ERROR_INIT;
+    if (count_message(attendance, &error) != STATUS_OK ||
+        rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error) != STATUS_OK) {
+        rpc_call_finish(call, error.status, error.message);
+        return;
+    }
+    coordinator_lock(attendance->coordinator);
+    if (request.which_event == cohort_v1_AttendRequest_join_tag)
+        join(attendance, call, &request.event.join);
+    struct member *member = speaker(attendance, call);
+    if (member)
+        member_seen(member);
+    if (member && request.which_event == cohort_v1_AttendRequest_heartbeat_tag)
+        member->peak_rss_bytes = request.event.heartbeat.peak_rss_bytes;
+    else if (member && request.which_event == cohort_v1_AttendRequest_ready_tag)
+        ready(member, &request.event.ready);
+    else if (member && request.which_event == cohort_v1_AttendRequest_decline_tag)
+        decline(member, &request.event.decline);
+    else if (member && request.which_event == cohort_v1_AttendRequest_evaluated_tag)
+        evaluated(member, &request.event.evaluated);
+    else if (member && request.which_event == cohort_v1_AttendRequest_exchanged_tag)
+        exchanged(member, &request.event.exchanged);
+    else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag)
+        small_summary(attendance->coordinator, member, &request.event.summary);
+    else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
+        attendance->left = true;
+        snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);
+    }
+    coordinator_unlock(attendance->coordinator);
+    pb_release(cohort_v1_AttendRequest_fields, &request);
+    rpc_call_receive(call);
+}
+
+static void attend_ended(struct rpc_call *call, void *user)
+{
+    rpc_call_finish(call, STATUS_OK, "");
+}
+
+static void attend_closed(struct rpc_call *call, enum status status, const char *message, void *user)
+{
+    struct attendance *attendance = user;
+    coordinator_lock(attendance->coordinator);
+    lease_end(&attendance->lease);
+    struct member *member = speaker(attendance, call);
+    if (member)
+        member_lost(attendance->coordinator, member, attendance->left,
+                    attendance->left ? attendance->farewell : "connection lost");
+    if (member && attendance->left)
+        coordinator_enrol(attendance->coordinator);
+    coordinator_unlock(attendance->coordinator);
+    memory_free(attendance);
+}
+
+static const struct rpc_events attend_events = {
+    .message = attend_message,
+    .ended = attend_ended,
+    .closed = attend_closed,
+};
+
+void exchange_attend(struct rpc_call *call, void *service)
+{
+    struct attendance *attendance = memory_zalloc(sizeof *attendance);
+    if (!attendance) {
+        rpc_call_finish(call, STATUS_RESOURCE_EXHAUSTED, "out of memory; try again later");
+        return;
+    }
+    attendance->coordinator = service;
+    coordinator_lock(attendance->coordinator);
+    lease_begin(&attendance->coordinator->leases, &attendance->lease, call);
+    coordinator_unlock(attendance->coordinator);
+    rpc_call_set_events(call, &attend_events, attendance);
+    rpc_call_receive(call);
+}
