@@ -119,10 +119,17 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         rpc_call_cancel(call);
         return;
     }
-    pthread_mutex_lock(&learner->host->lock);
+    struct host *host = learner->host;
+    pthread_mutex_lock(&host->lock);
+    host->hearing = true;
     if (learner->call == call)
         handle(learner, &response);
-    pthread_mutex_unlock(&learner->host->lock);
+    struct pool_job *at_once = host->at_once;
+    host->hearing = false;
+    host->at_once = NULL;
+    pthread_mutex_unlock(&host->lock);
+    if (at_once)
+        at_once->run(at_once);
     pb_release(cohort_v1_AttendResponse_fields, &response);
     rpc_call_receive(call);
 }

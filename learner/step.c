@@ -248,6 +248,16 @@ bool learner_holds(const struct learner *learner, uint32_t round, const char *id
     return *learner->held_id && learner->held_round == round && strcmp(learner->held_id, id) == 0;
 }
 
+// Whether waking another thread would take longer than making the summary.
+static bool is_done_in_no_time(const struct learner *learner)
+{
+    const struct host *host = learner->host;
+    return host->n_learners == 1 && study_algorithm(learner->study)->trains_nothing && !learner->own &&
+           !host->options->state_folder &&
+           plan_summary_values(&learner->variant->plan) <= SMALL_BYTES_MAX / sizeof(float) &&
+           !learner_between_peers(learner);
+}
+
 // `shared` holds the model that the assignment starts from.
 void learner_train(struct learner *learner)
 {
@@ -260,7 +270,10 @@ void learner_train(struct learner *learner)
     learner->working_generation = atomic_load(&learner->generation);
     learner->activity = ACTIVITY_TRAINING;
     learner->job.run = run_train;
-    pool_post(learner->host->pool, &learner->job);
+    if (learner->host->hearing && is_done_in_no_time(learner))
+        learner->host->at_once = &learner->job;
+    else
+        pool_post(learner->host->pool, &learner->job);
 }
 
 static bool keep_model(struct learner *learner, uint32_t round, const char *id)

@@ -116,7 +116,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="targets at once")
     parser.add_argument("--coverage", action="store_true", help="what the saved inputs reach, as a table")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(SOURCES))
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     for target in arguments.targets:
         if target not in SOURCES:
             parser.error(f"there is no target '{target}': {', '.join(SOURCES)}")
