@@ -127,11 +127,24 @@ static void exchanged(struct member *member, const cohort_v1_Exchanged *message)
         job_peers_exchanged(job, member, message);
 }
 
+// What is to be done at once, without the lock; NULL: nothing.
+static struct pool_job *hear_summary(struct coordinator *coordinator, struct member *member,
+                                     const cohort_v1_SmallSummary *summary)
+{
+    coordinator->hearing = true;
+    small_summary(coordinator, member, summary);
+    struct pool_job *at_once = coordinator->at_once;
+    coordinator->hearing = false;
+    coordinator->at_once = NULL;
+    return at_once;
+}
+
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct attendance *attendance = user;
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     struct error error = ERROR_INIT;
+    struct pool_job *at_once = NULL;
     if (count_message(attendance, &error) != STATUS_OK ||
         rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error) != STATUS_OK) {
         rpc_call_finish(call, error.status, error.message);
@@ -154,12 +167,14 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
     else if (member && request.which_event == cohort_v1_AttendRequest_exchanged_tag)
         exchanged(member, &request.event.exchanged);
     else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag)
-        small_summary(attendance->coordinator, member, &request.event.summary);
+        at_once = hear_summary(attendance->coordinator, member, &request.event.summary);
     else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
         attendance->left = true;
         snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);
     }
     coordinator_unlock(attendance->coordinator);
+    if (at_once)
+        at_once->run(at_once);
     pb_release(cohort_v1_AttendRequest_fields, &request);
     rpc_call_receive(call);
 }

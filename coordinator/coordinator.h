@@ -52,9 +52,11 @@ struct coordinator {
     struct pool *pool;
     struct journal *journal; // NULL: nothing outlives the process
     uint64_t epoch; // counts the starts on a state folder; without one, a random number above all counts
-    pthread_mutex_t lock;   // guards all below, and everything in jobs but their ingests
-    pthread_cond_t hashed;  // a job's hash was made
-    pthread_cond_t changed; // the timer's wishes, or `ending`
+    pthread_mutex_t lock;     // guards all below, and everything in jobs but their ingests
+    pthread_cond_t hashed;    // a job's hash was made
+    pthread_cond_t changed;   // the timer's wishes, or `ending`
+    bool hearing;             // a queue's thread hears a summary, and may do what is done in no time itself
+    struct pool_job *at_once; // that, once it has left the lock
     struct member *members, **members_end;
     void *members_by_name; // tsearch tree
     size_t n_members;

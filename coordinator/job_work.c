@@ -432,10 +432,22 @@ static void run_commit(struct pool_job *pool_job)
     pthread_mutex_unlock(&job->coordinator->lock);
 }
 
+// Whether waking another thread would take longer than the commit: a sum of a few values, kept in memory.
+static bool is_done_in_no_time(const struct job *job)
+{
+    const struct reducer_kind *reducer =
+        (const struct reducer_kind *)(const void *)job->experiment.options.collaboration.reducer.kind;
+    return !job->coordinator->journal && reducer->sums && !algorithm_of(job)->resolve &&
+           job->plan.n_values <= SMALL_BYTES_MAX / sizeof(float);
+}
+
 void job_start_commit(struct job *job)
 {
     trace_end("collect", job->round_started_ns, JOB_TRACK_ROUNDS, round_number(job->round));
     job->reducing = ingest_ref(job->ingest);
     job->commit_job.run = run_commit;
-    pool_post(job->coordinator->pool, &job->commit_job);
+    if (job->coordinator->hearing && is_done_in_no_time(job))
+        job->coordinator->at_once = &job->commit_job;
+    else
+        pool_post(job->coordinator->pool, &job->commit_job);
 }
