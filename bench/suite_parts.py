@@ -263,8 +263,8 @@ def fold_speeds(text):
 
 def codec_speeds(text):
     for name, encode, decode in re.findall(r"(\w+) +encode +([\d.]+) GB/s +decode +([\d.]+)", text):
-        yield ("encode, f32's GB/s", name), {"speed": float(encode)}
-        yield ("decode, f32's GB/s", name), {"speed": float(decode)}
+        yield ("encode, as f32", name), {"speed": float(encode)}
+        yield ("decode, as f32", name), {"speed": float(decode)}
 
 
 def call_speeds(text):

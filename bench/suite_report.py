@@ -88,23 +88,24 @@ def section(part, figures, command, where):
 
 # ---- plots: for each case a bar a contestant, with a whisker from the least to the most
 
-WIDTH, BAR, LABEL, LEFT = 720, 20, 120, 200
+WIDTH, BAR, LABEL, LEFT_LEAST, LETTER = 720, 20, 120, 200, 6.6
 
 
-def bar(name, values, longest, y):
+def bar(name, values, longest, y, left):
     median, least, most = statistics.median(values), min(values), max(values)
-    x = lambda value: LEFT + value / longest * (WIDTH - LEFT - LABEL)
+    x = lambda value: left + value / longest * (WIDTH - left - LABEL)
     colour = "#2a6f97" if name.startswith(SUBJECT) else "#a9b4bd"
     middle = y + BAR / 2
     label = f"{median:,.0f}" if median >= 1000 else f"{median:.3g}"
-    return (f'<text x="{LEFT - 8}" y="{middle + 4}" text-anchor="end">{html.escape(name)}</text>'
-            f'<rect x="{LEFT}" y="{y + 3}" width="{x(median) - LEFT:.1f}" height="{BAR - 6}" fill="{colour}"/>'
+    return (f'<text x="{left - 8:.0f}" y="{middle + 4}" text-anchor="end">{html.escape(name)}</text>'
+            f'<rect x="{left:.0f}" y="{y + 3}" width="{x(median) - left:.1f}" height="{BAR - 6}" fill="{colour}"/>'
             f'<path d="M{x(least):.1f} {middle}H{x(most):.1f}" stroke="#333"/>'
             f'<text x="{x(most) + 6:.1f}" y="{middle + 4}">{label}</text>')
 
 
 def plot(part, figures):
     metric, shapes, y = part.metrics[0], [], 8
+    left = max([LEFT_LEAST] + [16 + LETTER * len(name) for contestants in figures.values() for name in contestants])
     for case, contestants in figures.items():
         bars = {name: values for name, runs in contestants.items() if (values := values_of(runs, metric))}
         if not bars:
@@ -113,7 +114,7 @@ def plot(part, figures):
         shapes.append(f'<text x="8" y="{y - 6}" font-weight="bold">{html.escape(case)}: {METRICS[metric][1]}</text>')
         longest = max(max(values) for values in bars.values()) or 1
         for name, values in bars.items():
-            shapes.append(bar(name, values, longest, y))
+            shapes.append(bar(name, values, longest, y, left))
             y += BAR
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 8}" font-family="sans-serif" font-size="12">'
             f'<rect width="100%" height="100%" fill="#fff"/>{"".join(shapes)}</svg>\n')
