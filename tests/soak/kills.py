@@ -11,7 +11,8 @@ KILLS, ROUNDS = int(os.environ.get("KILLS", "500")), int(os.environ.get("ROUNDS"
 
 
 def it_survives(world):
-    yaml = to_yaml(experiment(world, collaboration={"rounds": ROUNDS, "algorithm": "scaffold"}))
+    rounds = {"rounds": ROUNDS, "algorithm": "scaffold"}
+    yaml = to_yaml(experiment(world, collaboration=rounds, simulation={"delay": "250ms"}))  # else it is over too soon
     wanted, records, _ = outcome(world, "undisturbed", yaml, seconds=600)
     killer = Killer(lambda deployment: [*deployment.learners, deployment.coordinator], KILLS, (0.02, 0.1))
     found, again, _ = outcome(world, "killed", yaml, meanwhile=killer, seconds=3600)

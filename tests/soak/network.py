@@ -1,8 +1,13 @@
 #!/usr/bin/python3
-"""Half the learners cut off for two minutes, 30 % of packets lost, 500 ms of delay, connections repeated (PARTITION, SECONDS)."""
+"""Half the learners cut off for two minutes, packets lost, delayed, repeated and out of order, connections repeated (PARTITION)."""
 import contextlib
+import ctypes
+import fcntl
+import heapq
 import os
 import random
+import select
+import struct
 import subprocess
 import sys
 import threading
@@ -34,10 +39,13 @@ class Network:
             self.inside(name, "ip", "link", "set", "lo", "up")
         for which, net in ADDRESS.items():
             here, there = f"ch{which}{world.mark[:6]}", f"ct{which}{world.mark[:6]}"
-            run("ip", "link", "add", here, "netns", self.names["c"], "type", "veth", "peer", "name", there, "netns", self.names[which])
+            self.connect(which, here, there)
             for name, link, host in (self.names["c"], here, 1), (self.names[which], there, 2):
                 self.inside(name, "ip", "address", "add", f"{net}.{host}/24", "dev", link)
                 self.inside(name, "ip", "link", "set", link, "up")
+
+    def connect(self, which, here, there):
+        run("ip", "link", "add", here, "netns", self.names["c"], "type", "veth", "peer", "name", there, "netns", self.names[which])
 
     def inside(self, name, *words):
         run("ip", "netns", "exec", name, *words)
@@ -60,6 +68,58 @@ class Network:
     def lose(self, share):
         for which in "cab":
             self.filter(which, "-m", "statistic", "--mode", "random", "--probability", str(share))
+
+
+class Unruly(Network):
+    """Its lines are this process's: each packet takes a time of its own, up to `delay` s, so that they overtake each other;
+    some come twice, and some never."""
+
+    def __init__(self, world, delay, twice, never):
+        self.delay, self.twice, self.never = delay, twice, never
+        self.chance = random.Random(int(os.environ.get("SEED", "1")))
+        self.n_packets = self.n_twice = self.n_never = self.n_overtaken = 0
+        super().__init__(world)
+
+    def tunnel(self, namespace, device):
+        made = []
+
+        def make():
+            with open(f"/run/netns/{namespace}", encoding="utf-8") as file:
+                assert ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
+            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+            fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH", device.encode(), 0x0001 | 0x1000))  # TUNSETIFF: TUN, no header
+            made.append(fd)
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        self.world.stack.callback(os.close, made[0])
+        return made[0]
+
+    def connect(self, which, here, there):
+        ends = self.tunnel(self.names["c"], here), self.tunnel(self.names[which], there)
+        stop = threading.Event()
+        thread = threading.Thread(target=self._pass, args=(ends, stop), daemon=True)
+        self.world.stack.callback(lambda: (stop.set(), thread.join()))
+        thread.start()
+
+    def _pass(self, ends, stop):
+        under_way, n, newest = [], 0, {end: 0 for end in ends}  # (due, number, to, packet)
+        while not stop.is_set():
+            wait = max(0, min(0.1, under_way[0][0] - time.monotonic())) if under_way else 0.1
+            for end in select.select(ends, [], [], wait)[0]:
+                packet, other = os.read(end, 65536), ends[end == ends[0]]
+                n_copies = 0 if self.chance.random() < self.never else 1 + (self.chance.random() < self.twice)
+                self.n_packets, self.n_never, self.n_twice = self.n_packets + 1, self.n_never + (n_copies == 0), self.n_twice + (n_copies == 2)
+                for _ in range(n_copies):
+                    n += 1
+                    heapq.heappush(under_way, (time.monotonic() + self.chance.uniform(0, self.delay), n, other, packet))
+            while under_way and under_way[0][0] <= time.monotonic():
+                _, number, to, packet = heapq.heappop(under_way)
+                self.n_overtaken += number < newest[to]
+                newest[to] = max(newest[to], number)
+                with contextlib.suppress(OSError):  # what an end cannot take just now is lost too
+                    os.write(to, packet)
 
 
 class Deployment:
@@ -198,6 +258,20 @@ def it_ends_in_the_same_model_with_30_percent_of_packets_lost(world):
     lost = sum(row["message"] == "connection lost" for one in deployment.learners for row in one.records())
     print(f"# 30 % lost each way: 8 rounds in {time.monotonic() - begun:.0f} s, {lost} connections lost, {found}")
     assert found == wanted, f"{found} is not the undisturbed {wanted}"
+
+
+def it_ends_in_the_same_model_with_packets_out_of_order_and_twice(world):
+    yaml = yaml_of(world, collaboration={"rounds": 10})
+    wanted = undisturbed(world, yaml)
+    network = Unruly(world, delay=0.04, twice=0.1, never=0.01)
+    begun = time.monotonic()
+    deployment = Deployment(world, "unruly", network)
+    deployment.create(yaml)
+    found = deployment.finish(1200)
+    print(f"# of {network.n_packets} packets {network.n_overtaken} overtaken, {network.n_twice} twice, {network.n_never} never: "
+          f"10 rounds in {time.monotonic() - begun:.0f} s, {found}")
+    assert found == wanted, f"{found} is not the undisturbed {wanted}"
+    assert network.n_overtaken > network.n_packets / 10
 
 
 def through_proxy(world, name, yaml, meanwhile=lambda proxy: None, **options):
