@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Half the learners cut off for two minutes, packets lost, delayed, repeated and out of order, connections repeated (PARTITION)."""
 import contextlib
-import ctypes
 import fcntl
 import heapq
 import os
@@ -15,6 +14,7 @@ import time
 
 import cohort_e2e
 from cohort_e2e import Service, classes_experiment, enum_name, grpc, main, merged, to_yaml
+from namespace import made_inside
 from proxy import Proxy
 
 cohort_e2e.TIMEOUT = 1800
@@ -81,20 +81,14 @@ class Unruly(Network):
         super().__init__(world)
 
     def tunnel(self, namespace, device):
-        made = []
-
         def make():
-            with open(f"/run/netns/{namespace}", encoding="utf-8") as file:
-                assert ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
             fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
             fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH", device.encode(), 0x0001 | 0x1000))  # TUNSETIFF: TUN, no header
-            made.append(fd)
+            return fd
 
-        thread = threading.Thread(target=make)
-        thread.start()
-        thread.join()
-        self.world.stack.callback(os.close, made[0])
-        return made[0]
+        fd = made_inside(namespace, make)
+        self.world.stack.callback(os.close, fd)
+        return fd
 
     def connect(self, which, here, there):
         ends = self.tunnel(self.names["c"], here), self.tunnel(self.names[which], there)

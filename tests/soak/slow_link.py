@@ -1,10 +1,8 @@
 #!/usr/bin/python3
 """400 MB over a link of 2 MB/s that breaks every 20 seconds arrive, and at most 10 % more is sent (MBYTES, CUT_EVERY); and a
 small model over one of 5 kB/s each way (CRAWL)."""
-import ctypes
 import os
 import subprocess
-import threading
 import time
 
 import cohort_e2e
@@ -14,6 +12,7 @@ os.environ["GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS"] = "20"  # else a lost 
 
 from cohort_e2e import Service, classes_experiment, enum_name, main, to_yaml  # noqa: E402
 from link import Link  # noqa: E402
+from namespace import made_inside  # noqa: E402
 
 MBYTES = int(os.environ.get("MBYTES", "400"))
 CUT_EVERY = float(os.environ.get("CUT_EVERY", "20"))
@@ -62,24 +61,10 @@ class Site:
         words = ["ip", "netns", "exec", self.far, "cat", "/sys/class/net/line/statistics/tx_bytes"]
         return int(subprocess.run(words, check=True, capture_output=True).stdout)
 
-    def enter(self):
-        """This thread is at the near end from now on."""
-        with open(f"/run/netns/{self.near}", encoding="utf-8") as file:
-            assert ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0) == 0, os.strerror(ctypes.get_errno())
-
 
 def link_at(world, site, target):
     """A proxy that listens at the near end of the line."""
-    made = []
-
-    def make():
-        site.enter()
-        made.append(Link(world, target, host=NEAR))
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    return made[0]
+    return made_inside(site.near, lambda: Link(world, target, host=NEAR))
 
 
 def create(world, stub, n_units):
