@@ -46,8 +46,8 @@ static void cut_off_stalled(struct rpc_server *server, int64_t now_ms)
 
 static int64_t step_of(const struct rpc_server *server)
 {
-    int64_t step_ms = server->stalled_ms / LOOKS_A_STALL + 1;
-    return has_lists(server) && (!server->stalled_ms || step_ms > LISTS_EVERY_MS) ? LISTS_EVERY_MS : step_ms;
+    int64_t step_ms = server->stalled_ms ? server->stalled_ms / LOOKS_A_STALL + 1 : LISTS_EVERY_MS;
+    return has_lists(server) && step_ms > LISTS_EVERY_MS ? LISTS_EVERY_MS : step_ms;
 }
 
 static void *watch(void *argument)

@@ -112,17 +112,15 @@ static int look_away_where_no_list_is(int good, X509_STORE_CTX *context)
     return good || X509_STORE_CTX_get_error(context) == X509_V_ERR_UNABLE_TO_GET_CRL;
 }
 
-// `whose`: "client" or "server".
-static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X509) * chain,
-                               const char *whose, struct verdict *ret, struct error *error)
+static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X509) * chain, bool server,
+                               struct verdict *ret, struct error *error)
 {
     X509_STORE_CTX *context = X509_STORE_CTX_new();
     if (!context || X509_STORE_CTX_init(context, security->store, leaf, chain) != 1) {
         X509_STORE_CTX_free(context);
         return error_no_memory(error, sizeof(void *));
     }
-    bool client = strcmp(whose, "client") == 0;
-    X509_STORE_CTX_set_purpose(context, client ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER);
+    X509_STORE_CTX_set_purpose(context, server ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
     X509_STORE_CTX_set_verify_cb(context, look_away_where_no_list_is);
     X509_VERIFY_PARAM_set_auth_level(X509_STORE_CTX_get0_param(context), AUTH_LEVEL);
     bool good = X509_verify_cert(context) == 1;
@@ -134,7 +132,7 @@ static enum status check_chain(struct security *security, X509 *leaf, STACK_OF(X
     return good ? STATUS_OK
                 : error_set(error, STATUS_UNAUTHENTICATED,
                             "the %s's certificate is not good: %s; it needs one from the authority in tls.ca",
-                            whose, why);
+                            server ? "server" : "client", why);
 }
 
 // The certificates of a PEM text; NULL entries end it.
@@ -148,42 +146,39 @@ static STACK_OF(X509) * read_chain(const char *pem, size_t n)
     return chain;
 }
 
-static X509 *read_leaf(const char *pem, size_t n)
+// `pem` [n] and `chain_pem` [chain_n] may be NULL; a server's identity is not asked for.
+static enum status judge(struct security *security, const char *pem, size_t n, const char *chain_pem,
+                         size_t chain_n, bool server, struct verdict *ret, struct error *error)
 {
     BIO *bio = pem ? BIO_new_mem_buf(pem, (int)n) : NULL;
     X509 *leaf = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
+    STACK_OF(X509) *chain = read_chain(chain_pem, chain_n);
+    enum status status = leaf ? check_chain(security, leaf, chain, server, ret, error)
+                              : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
+    if (status == STATUS_OK && !server)
+        status = read_identity(leaf, &ret->identity, error);
+    sk_X509_pop_free(chain, X509_free);
+    X509_free(leaf);
     BIO_free(bio);
-    return leaf;
+    return status;
 }
 
 enum status verify_certificate(struct security *security, const char *pem, size_t n, const char *chain_pem,
                                size_t chain_n, struct verdict *ret, struct error *error)
 {
-    X509 *leaf = read_leaf(pem, n);
-    STACK_OF(X509) *chain = read_chain(chain_pem, chain_n);
-    enum status status = leaf ? check_chain(security, leaf, chain, "client", ret, error)
-                              : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
-    if (status == STATUS_OK)
-        status = read_identity(leaf, &ret->identity, error);
-    sk_X509_pop_free(chain, X509_free);
-    X509_free(leaf);
-    return status;
+    return judge(security, pem, n, chain_pem, chain_n, false, ret, error);
 }
 
 enum status verify_server(struct security *security, const char *pem, const char *chain_pem,
                           struct error *error)
 {
     struct verdict verdict = {0};
-    X509 *leaf = read_leaf(pem, pem ? strlen(pem) : 0);
-    STACK_OF(X509) *chain = read_chain(chain_pem, chain_pem ? strlen(chain_pem) : 0);
     pthread_mutex_lock(&security->lock);
     enum status status = verify_reload(security, error);
     if (status == STATUS_OK)
-        status = leaf ? check_chain(security, leaf, chain, "server", &verdict, error)
-                      : error_set(error, STATUS_UNAUTHENTICATED, "the certificate cannot be read");
+        status = judge(security, pem, pem ? strlen(pem) : 0, chain_pem, chain_pem ? strlen(chain_pem) : 0,
+                       true, &verdict, error);
     pthread_mutex_unlock(&security->lock);
-    sk_X509_pop_free(chain, X509_free);
-    X509_free(leaf);
     return status;
 }
 
