@@ -131,12 +131,9 @@ static void exchanged(struct member *member, const cohort_v1_Exchanged *message)
 static struct pool_job *hear_summary(struct coordinator *coordinator, struct member *member,
                                      const cohort_v1_SmallSummary *summary)
 {
-    coordinator->hearing = true;
+    pool_turn_begin(&coordinator->turn);
     small_summary(coordinator, member, summary);
-    struct pool_job *at_once = coordinator->at_once;
-    coordinator->hearing = false;
-    coordinator->at_once = NULL;
-    return at_once;
+    return pool_turn_end(&coordinator->turn);
 }
 
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)

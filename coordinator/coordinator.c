@@ -15,7 +15,7 @@ void coordinator_lock(struct coordinator *coordinator)
     pthread_mutex_lock(&coordinator->lock);
 }
 
-void coordinator_watch_server(struct coordinator *coordinator, struct rpc_server *server)
+void coordinator_set_server(struct coordinator *coordinator, struct rpc_server *server)
 {
     pthread_mutex_lock(&coordinator->lock);
     coordinator->server = server;

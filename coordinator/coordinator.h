@@ -52,11 +52,10 @@ struct coordinator {
     struct pool *pool;
     struct journal *journal; // NULL: nothing outlives the process
     uint64_t epoch; // counts the starts on a state folder; without one, a random number above all counts
-    pthread_mutex_t lock;     // guards all below, and everything in jobs but their ingests
-    pthread_cond_t hashed;    // a job's hash was made
-    pthread_cond_t changed;   // the timer's wishes, or `ending`
-    bool hearing;             // a queue's thread hears a summary, and may do what is done in no time itself
-    struct pool_job *at_once; // that, once it has left the lock
+    pthread_mutex_t lock;   // guards all below, and everything in jobs but their ingests
+    pthread_cond_t hashed;  // a job's hash was made
+    pthread_cond_t changed; // the timer's wishes, or `ending`
+    struct pool_turn turn;  // of the queue's thread that hears a summary
     struct member *members, **members_end;
     void *members_by_name; // tsearch tree
     size_t n_members;
@@ -78,7 +77,7 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
 struct coordinator *coordinator_free(struct coordinator *coordinator);
 
 // From now on /metrics tells what it refuses; NULL, before it is freed: no more.
-void coordinator_watch_server(struct coordinator *coordinator, struct rpc_server *server);
+void coordinator_set_server(struct coordinator *coordinator, struct rpc_server *server);
 
 void coordinator_lock(struct coordinator *coordinator);
 void coordinator_unlock(struct coordinator *coordinator);

@@ -143,8 +143,7 @@ static void answer(struct submission *submission, struct rpc_call *call, bool ac
 // A learner whose summary takes all of a slow line cannot be heard beside it.
 static void upload_moved(struct lease *lease)
 {
-    struct submission *submission =
-        (struct submission *)(void *)((char *)lease - offsetof(struct submission, lease));
+    struct submission *submission = container_of(lease, struct submission, lease);
     const cohort_v1_AttendResponse moving = {.which_event = cohort_v1_AttendResponse_moving_tag};
     if (!submission->member)
         return;

@@ -145,9 +145,6 @@ struct job {
     uint64_t bytes_up, bytes_down, n_rejected;
 };
 
-// The experiment that work in the pool is a member of.
-#define JOB_OF(work, member) ((struct job *)(void *)((char *)(work)-offsetof(struct job, member)))
-
 // Makes an experiment from YAML. Without the lock: reading a large text takes a while.
 enum status job_new(struct coordinator *coordinator, const char *yaml, const struct experiment_origin *origin,
                     struct job **ret, struct error *error);

@@ -3,6 +3,7 @@
 #include "algorithm/evaluate.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/trace.h"
 #include "coordinator/job.h"
 #include "coordinator/text.h"
@@ -92,7 +93,7 @@ static void end_when_complete(struct job *job)
 
 static void run_evaluate(struct pool_job *pool_job)
 {
-    struct job *job = JOB_OF(pool_job, evaluate_job);
+    struct job *job = container_of(pool_job, struct job, evaluate_job);
     struct error error = ERROR_INIT;
     struct evaluation evaluation;
     int64_t begun_ns = trace_begin();

@@ -1,5 +1,6 @@
 // The hash of a round's model, made beside the next round.
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/trace.h"
 #include "coordinator/job.h"
 #include <string.h>
@@ -32,7 +33,7 @@ static void complete_event(struct job *job)
 
 static void run_hash(struct pool_job *pool_job)
 {
-    struct job *job = JOB_OF(pool_job, hash_job);
+    struct job *job = container_of(pool_job, struct job, hash_job);
     struct error error = ERROR_INIT;
     uint8_t sha256[SHA256_BYTES];
     int64_t begun_ns = trace_begin();

@@ -296,7 +296,7 @@ static void conclude(struct job *job)
 
 static void run_commit(struct pool_job *pool_job)
 {
-    struct job *job = JOB_OF(pool_job, commit_job);
+    struct job *job = container_of(pool_job, struct job, commit_job);
     struct error error = ERROR_INIT;
     enum status status = job_journal_commit(job, round_number(job->round), job->peers->sha256, &error);
     coordinator_lock(job->coordinator);

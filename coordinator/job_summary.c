@@ -8,7 +8,6 @@
 #include "experiment/coding.h"
 #include <assert.h>
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -459,8 +458,7 @@ bool job_upload_end(struct job_upload *upload, enum status finished, cohort_v1_R
 
 static void run_admit(struct pool_job *pool_job)
 {
-    struct job_upload *upload =
-        (struct job_upload *)(void *)((char *)pool_job - offsetof(struct job_upload, admit_job));
+    struct job_upload *upload = container_of(pool_job, struct job_upload, admit_job);
     struct coordinator *coordinator = upload->job->coordinator;
     struct error error = ERROR_INIT;
     enum status status = upload_finish(upload->upload, &error);

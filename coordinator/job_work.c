@@ -207,7 +207,7 @@ static void install_prepared(struct job *job, const struct prepared *prepared)
 
 static void run_prepare(struct pool_job *pool_job)
 {
-    struct job *job = JOB_OF(pool_job, prepare_job);
+    struct job *job = container_of(pool_job, struct job, prepare_job);
     struct prepared prepared = {0};
     struct error error = ERROR_INIT;
     enum status status = prepare(job, &prepared, &error);
@@ -419,7 +419,7 @@ static void end_commit(struct job *job, bool made, bool stored, const uint8_t *s
 
 static void run_commit(struct pool_job *pool_job)
 {
-    struct job *job = JOB_OF(pool_job, commit_job);
+    struct job *job = container_of(pool_job, struct job, commit_job);
     struct error error = ERROR_INIT;
     uint8_t sha256[SHA256_BYTES];
     uint32_t number = round_number(job->round); // stands while it is committing
@@ -446,8 +446,6 @@ void job_start_commit(struct job *job)
     trace_end("collect", job->round_started_ns, JOB_TRACK_ROUNDS, round_number(job->round));
     job->reducing = ingest_ref(job->ingest);
     job->commit_job.run = run_commit;
-    if (job->coordinator->hearing && is_done_in_no_time(job))
-        job->coordinator->at_once = &job->commit_job;
-    else
-        pool_post(job->coordinator->pool, &job->commit_job);
+    pool_turn_post(&job->coordinator->turn, is_done_in_no_time(job), job->coordinator->pool,
+                   &job->commit_job);
 }

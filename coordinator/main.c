@@ -109,7 +109,7 @@ static enum status start(struct service *service, struct error *error)
                          service->coordinator, error));
     TRY(rpc_server_start(service->server, error));
     if (service->coordinator)
-        coordinator_watch_server(service->coordinator, service->server);
+        coordinator_set_server(service->coordinator, service->server);
     program_announce(&service->arguments, address);
     return STATUS_OK;
 }
@@ -165,7 +165,7 @@ static enum status serve(void *self, struct error *error)
     }
     prometheus_server_free(service->metrics);
     if (service->coordinator)
-        coordinator_watch_server(service->coordinator, NULL);
+        coordinator_set_server(service->coordinator, NULL);
     if (service->server)
         rpc_server_free(service->server, 0);
     coordinator_free(service->coordinator);

@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "coordinator/job.h"
 #include "rpc/security.h"
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,7 +41,7 @@ static uint64_t end_replay(struct job_upload *upload, enum status status, const 
 
 static void run_replay(struct pool_job *pool_job)
 {
-    struct replay *replay = (struct replay *)(void *)((char *)pool_job - offsetof(struct replay, pool_job));
+    struct replay *replay = container_of(pool_job, struct replay, pool_job);
     struct coordinator *coordinator = replay->upload.job->coordinator;
     struct spool *spool = replay->upload.spool;
     struct error error = ERROR_INIT;

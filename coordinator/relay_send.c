@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "coordinator/relay_impl.h"
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,7 +53,7 @@ static void conclude(struct batch *batch)
 
 static void finish(struct pool_job *done)
 {
-    struct batch *batch = (struct batch *)(void *)((char *)done - offsetof(struct batch, done));
+    struct batch *batch = container_of(done, struct batch, done);
     struct relay *relay = batch->job->relay;
     pthread_mutex_lock(&relay->lock);
     batch->call = rpc_call_unref(batch->call);

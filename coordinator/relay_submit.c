@@ -247,8 +247,7 @@ static void take_chunk(struct relay_submission *submission, struct rpc_call *cal
 // As the coordinator does: those whose summaries it brings hear that it comes.
 static void upload_moved(struct lease *lease)
 {
-    struct relay_submission *submission =
-        (struct relay_submission *)(void *)((char *)lease - offsetof(struct relay_submission, lease));
+    struct relay_submission *submission = container_of(lease, struct relay_submission, lease);
     const cohort_v1_AttendResponse moving = {.which_event = cohort_v1_AttendResponse_moving_tag};
     for (size_t i = 0; i < submission->members.n; i++) {
         const cohort_v1_SummaryMember *member = &submission->members.members[i];

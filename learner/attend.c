@@ -121,12 +121,10 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
     }
     struct host *host = learner->host;
     pthread_mutex_lock(&host->lock);
-    host->hearing = true;
+    pool_turn_begin(&host->turn);
     if (learner->call == call)
         handle(learner, &response);
-    struct pool_job *at_once = host->at_once;
-    host->hearing = false;
-    host->at_once = NULL;
+    struct pool_job *at_once = pool_turn_end(&host->turn);
     pthread_mutex_unlock(&host->lock);
     if (at_once)
         at_once->run(at_once);

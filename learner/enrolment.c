@@ -2,7 +2,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "learner/host.h"
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,7 +104,7 @@ static bool wait_to_load_again(struct learner *learner, struct error *error)
 
 static void run_load(struct pool_job *job)
 {
-    struct learner *learner = (struct learner *)(void *)((char *)job - offsetof(struct learner, job));
+    struct learner *learner = container_of(job, struct learner, job);
     struct host *host = learner->host;
     struct error error = ERROR_INIT;
     enum status status = load(learner, &error);

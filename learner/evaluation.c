@@ -5,7 +5,6 @@
 #include "base/trace.h"
 #include "learner/host.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -109,7 +108,7 @@ static enum status evaluate_all(struct learner *learner, cohort_v1_Evaluated *re
 
 static void run_evaluate(struct pool_job *job)
 {
-    struct learner *learner = (struct learner *)(void *)((char *)job - offsetof(struct learner, job));
+    struct learner *learner = container_of(job, struct learner, job);
     struct host *host = learner->host;
     struct error error = ERROR_INIT;
     cohort_v1_Evaluated evaluated = cohort_v1_Evaluated_init_zero;

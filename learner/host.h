@@ -143,8 +143,7 @@ struct host {
     struct learner *learners; // [n_learners]
     size_t n_submitting;      // at most SUBMISSIONS_MAX; the others wait, in their order
     struct learner *first_to_submit, **last_to_submit;
-    bool hearing;             // a queue's thread hears a message, and may do what is done in no time itself
-    struct pool_job *at_once; // that, once it has left the lock
+    struct pool_turn turn; // of the queue's thread that hears a message
     bool ending, told_to_stop;
     char message[512]; // why the last learner was turned away
     pthread_t timer;

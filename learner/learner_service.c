@@ -3,7 +3,6 @@
 #include "cohort/v1/learner.pb.h"
 #include "learner/host.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -136,7 +135,7 @@ static enum status evaluate_own(const struct serving *serving, struct workspace 
 
 static void run_serving(struct pool_job *job)
 {
-    struct serving *serving = (struct serving *)(void *)((char *)job - offsetof(struct serving, job));
+    struct serving *serving = container_of(job, struct serving, job);
     struct learner *learner = serving->learner;
     struct host *host = learner->host;
     struct workspace *workspace = NULL;

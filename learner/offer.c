@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "learner/host.h"
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +127,7 @@ static enum status ask(struct offer *offer, struct error *error)
 // In the pool: the summary is the offer's as long as the learner does nothing else.
 static void run_offer(struct pool_job *job)
 {
-    struct learner *learner = (struct learner *)(void *)((char *)job - offsetof(struct learner, job));
+    struct learner *learner = container_of(job, struct learner, job);
     struct offer *offer = learner->offer;
     struct host *host = learner->host;
     struct error error = ERROR_INIT;

@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include "learner/peers_impl.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,13 +22,13 @@ static void hold(struct peers *peers)
 
 static void run_end(struct pool_job *job)
 {
-    struct peers *peers = (struct peers *)(void *)((char *)job - offsetof(struct peers, end_job));
+    struct peers *peers = container_of(job, struct peers, end_job);
     peers->options.ended(peers->options.user, peers->ok);
 }
 
 static void run_fail(struct pool_job *job)
 {
-    struct peers *peers = (struct peers *)(void *)((char *)job - offsetof(struct peers, fail_job));
+    struct peers *peers = container_of(job, struct peers, fail_job);
     peers->options.failed(peers->options.user, peers->suspect, peers->message);
     let_go(peers);
 }

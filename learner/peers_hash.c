@@ -2,7 +2,6 @@
 #include "base/bytes.h"
 #include "base/memory.h"
 #include <pthread.h>
-#include <stddef.h>
 
 enum { STEP_VALUES = 1 << 18 }; // hashed between two looks at what is final
 
@@ -41,7 +40,7 @@ static size_t next_step(struct peers_hash *hash, bool *ret_ends)
 
 static void run(struct pool_job *job)
 {
-    struct peers_hash *hash = (struct peers_hash *)(void *)((char *)job - offsetof(struct peers_hash, job));
+    struct peers_hash *hash = container_of(job, struct peers_hash, job);
     bool ends = false;
     for (;;) {
         size_t end = next_step(hash, &ends);

@@ -6,7 +6,6 @@
 #include "experiment/coding.h"
 #include "learner/host.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -152,7 +151,7 @@ static void trained(struct learner *learner, enum status status, const struct er
 
 static void run_train(struct pool_job *job)
 {
-    struct learner *learner = (struct learner *)(void *)((char *)job - offsetof(struct learner, job));
+    struct learner *learner = container_of(job, struct learner, job);
     struct host *host = learner->host;
     struct error error = ERROR_INIT;
     pthread_mutex_lock(&host->lock);
@@ -270,10 +269,7 @@ void learner_train(struct learner *learner)
     learner->working_generation = atomic_load(&learner->generation);
     learner->activity = ACTIVITY_TRAINING;
     learner->job.run = run_train;
-    if (learner->host->hearing && is_done_in_no_time(learner))
-        learner->host->at_once = &learner->job;
-    else
-        pool_post(learner->host->pool, &learner->job);
+    pool_turn_post(&learner->host->turn, is_done_in_no_time(learner), learner->host->pool, &learner->job);
 }
 
 static bool keep_model(struct learner *learner, uint32_t round, const char *id)

@@ -6,7 +6,6 @@
 #include "base/trace.h"
 #include "learner/host.h"
 #include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,8 +86,7 @@ static void end_turn(struct submission *submission)
 
 static void finish(struct pool_job *job)
 {
-    struct submission *submission =
-        (struct submission *)(void *)((char *)job - offsetof(struct submission, job));
+    struct submission *submission = container_of(job, struct submission, job);
     struct learner *learner = submission->learner;
     struct host *host = learner->host;
     pthread_mutex_lock(&host->lock);
@@ -130,8 +128,7 @@ static void let_go(void *user)
 
 static void run_hash(struct pool_job *job)
 {
-    struct submission *submission =
-        (struct submission *)(void *)((char *)job - offsetof(struct submission, hash_job));
+    struct submission *submission = container_of(job, struct submission, hash_job);
     struct learner *learner = submission->learner;
     cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
     uint8_t sha256[SHA256_BYTES];

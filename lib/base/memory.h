@@ -38,3 +38,5 @@ void memory_cleanup(void *pointer_to_block);
 #define cleanup_free __attribute__((cleanup(memory_cleanup)))
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+// What `pointer` points to a member of.
+#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))

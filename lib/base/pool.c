@@ -2,7 +2,6 @@
 #include "base/memory.h"
 #include <pthread.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,6 +84,26 @@ struct pool *pool_free(struct pool *pool)
     pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
     return memory_free(pool);
+}
+
+void pool_turn_begin(struct pool_turn *turn)
+{
+    *turn = (struct pool_turn){.open = true};
+}
+
+void pool_turn_post(struct pool_turn *turn, bool quick, struct pool *pool, struct pool_job *job)
+{
+    if (turn->open && quick && !turn->job)
+        turn->job = job;
+    else
+        pool_post(pool, job);
+}
+
+struct pool_job *pool_turn_end(struct pool_turn *turn)
+{
+    struct pool_job *job = turn->job;
+    *turn = (struct pool_turn){.open = false};
+    return job;
 }
 
 // ---- one loop by many -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include <stdbool.h>
 #include <stddef.h>
 
 struct pool;
@@ -17,6 +18,19 @@ struct pool_job {
 enum status pool_new(struct pool **ret, size_t n_threads, const char *name, struct error *error);
 // Queues `job`; never blocks. From any thread, also from a job.
 void pool_post(struct pool *pool, struct pool_job *job);
+
+// What a thread may do itself once it has left a lock, where waking a worker would take longer. All of it
+// under that lock: begin, what may post, end.
+struct pool_turn {
+    bool open;
+    struct pool_job *job;
+};
+void pool_turn_begin(struct pool_turn *turn);
+// Keeps `job` for the end of the turn, where one has begun and the job is `quick`; else queues it.
+void pool_turn_post(struct pool_turn *turn, bool quick, struct pool *pool, struct pool_job *job);
+// The job to run without the lock; NULL: none.
+struct pool_job *pool_turn_end(struct pool_turn *turn);
+
 // Calls body(user, first, n) over [0, n) in steps of at most `step`, on this thread and on whichever workers
 // are free, and returns when all is done. Also from a job: it never waits for a worker that has not begun.
 void pool_for(struct pool *pool, size_t n, size_t step, void (*body)(void *user, size_t first, size_t n),

@@ -13,8 +13,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define container_of(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
-
 // What comes back from a queue: one embedded struct for each thing that can be under way.
 struct rpc_tag {
     void (*run)(struct rpc_tag *tag, bool ok); // on the queue's thread

@@ -38,6 +38,25 @@ Test(pool, runs_every_job_once_before_it_is_freed)
     cr_assert_eq(runs, JOBS);
 }
 
+Test(pool, a_turn_keeps_one_quick_job_and_queues_the_others)
+{
+    static struct counting jobs[4];
+    struct pool_turn turn = {0};
+    atomic_uint runs = 0;
+    struct pool *pool = open_pool(1);
+    for (size_t i = 0; i < 4; i++)
+        jobs[i] = (struct counting){.job = {.run = count}, .runs = &runs};
+    pool_turn_post(&turn, true, pool, &jobs[0].job); // nobody's turn
+    pool_turn_begin(&turn);
+    pool_turn_post(&turn, false, pool, &jobs[1].job);
+    pool_turn_post(&turn, true, pool, &jobs[2].job);
+    pool_turn_post(&turn, true, pool, &jobs[3].job);
+    cr_assert_eq(pool_turn_end(&turn), &jobs[2].job);
+    cr_assert_null(pool_turn_end(&turn));
+    cr_assert_null(pool_free(pool));
+    cr_assert_eq(runs, 3);
+}
+
 struct ordered {
     struct pool_job job;
     unsigned int number, *next;
