@@ -27,7 +27,7 @@ struct bench {
     int64_t learners, parameters, rounds, processes, selected; // selected: in each round; 0: all
     const char *topology, *codec, *downlink, *coordinator;     // coordinator NULL: one of its own
     const char *trace;                                         // a file, or NULL
-    bool json;
+    bool json, wire;
 
     FILE *traced; // NULL: none
     struct bytes yaml;
@@ -139,6 +139,7 @@ static enum status start(struct bench *bench, struct error *error)
     snprintf(bench->name, sizeof bench->name, "bench-%d", (int)getpid());
     TRY(processes_open(&bench->running, bench->logs, error));
     bench->running.traced = bench->traced;
+    bench->running.wire = bench->wire;
     if (bench->coordinator)
         snprintf(address, sizeof address, "%s", bench->coordinator);
     else
@@ -304,6 +305,9 @@ static enum status run(const struct command *command, int argc, char **argv, str
          "write what each ms of a round goes to, for chrome://tracing and ui.perfetto.dev"},
         {"--selected", ARGUMENT_COUNT, &bench.selected, "S",
          "learners selected in each round, the rest only attend (default all)"},
+        {"--wire", ARGUMENT_FLAG, &bench.wire, NULL,
+         "send models and summaries as between machines; else processes of one machine read each other's "
+         "memory"},
         {"--json", ARGUMENT_FLAG, &bench.json, NULL, "print one JSON object"},
         {0},
     };
@@ -321,7 +325,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
 const struct command command_bench_exchange = {
     .name = "exchange",
     .usage = "cohort bench exchange [--learners N] [--parameters P] [--rounds R] [--topology T] [--codec C] "
-             "[--downlink C] [--coordinator ADDRESS] [--processes N] [--trace FILE] [--json]",
+             "[--downlink C] [--coordinator ADDRESS] [--processes N] [--trace FILE] [--wire] [--json]",
     .help = "Measures rounds of exchange without training",
     .details =
         "A round is from its start to its commit: every learner fetches the model and sends it back, and\n"

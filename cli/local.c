@@ -11,12 +11,17 @@ struct local_address {
     char text[256];
 };
 
+static const char *cross_memory(const struct processes *processes)
+{
+    return processes->wire ? "cross_memory=false" : "cross_memory=true";
+}
+
 enum status local_start_coordinator(struct processes *processes, char *ret_address, size_t bytes,
                                     struct error *error)
 {
     const char *const arguments[] = {
-        "cohort-coordinator", "--set", "listen=[\"127.0.0.1:0\"]", "--set", "read_data=true", "--set",
-        "drain=0s",           "--set", "window_probe=false",       NULL};
+        "cohort-coordinator", "--set", "listen=[\"127.0.0.1:0\"]", "--set", "read_data=true",        "--set",
+        "drain=0s",           "--set", "window_probe=false",       "--set", cross_memory(processes), NULL};
     return processes_start(processes, "coordinator", arguments, ret_address, bytes, START_TIMEOUT_MS, error);
 }
 
@@ -66,6 +71,8 @@ static enum status start_learners(struct processes *processes, const struct loca
                                          "use_experiment_data=true",
                                          "--set",
                                          loopback ? "window_probe=false" : "window_probe=true",
+                                         "--set",
+                                         cross_memory(processes),
                                          listen ? "--set" : NULL,
                                          "listen=127.0.0.1:0",
                                          NULL};

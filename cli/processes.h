@@ -18,6 +18,7 @@ struct processes {
     char folder[4096]; // of this program, where its siblings are
     const char *logs;  // folder for NAME.log, or NULL: /dev/null
     bool traced;       // each writes NAME.trace beside its log
+    bool wire;         // parameters go over connections although all are on this machine
 };
 
 #define PROCESSES_INIT ((struct processes){0})

@@ -46,6 +46,9 @@ static void welcome(struct coordinator *coordinator, struct member *member)
     message.event.welcome.lease_ms = coordinator->options->lease_ms;
     message.event.welcome.heartbeat_ms = coordinator->options->lease_ms / 3;
     message.event.welcome.protocol_version = PROTOCOL_VERSION;
+    message.event.welcome.has_memory = member->cross != NULL;
+    if (member->cross)
+        cross_peers_tell(&coordinator->cross_peers, &message.event.welcome.memory);
     member_send(member, &message);
 }
 

@@ -224,6 +224,8 @@ enum status coordinator_new(struct coordinator **ret, const struct coordinator_o
     pthread_cond_init(&coordinator->hashed, NULL);
     clock_condition_init(&coordinator->changed);
     enum status status = pool_new(&coordinator->pool, pool_n_cores(), "work", error);
+    if (status == STATUS_OK && options->common.cross_memory)
+        status = cross_peers_open(&coordinator->cross_peers, error);
     if (status == STATUS_OK && options->state_folder)
         status = open_journal(coordinator, error);
     if (status == STATUS_OK) {
@@ -263,6 +265,7 @@ struct coordinator *coordinator_free(struct coordinator *coordinator)
     for (struct member *member = coordinator->members, *next; member; member = next) {
         next = member->next;
         rpc_call_unref(member->call);
+        cross_peer_leave(&coordinator->cross_peers, member->cross);
         memory_free(member);
     }
     headcount_release(&coordinator->headcounts);

@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "cohort/v1/exchange.pb.h"
+#include "coordinator/cross_peers.h"
 #include "coordinator/headcount.h"
 #include "coordinator/options.h"
 #include "rpc/rpc.h"
@@ -28,11 +29,12 @@ struct journal;
 struct member {
     char name[64];
     uint64_t incarnation;
-    struct rpc_call *call;  // its control stream; NULL when lost
-    struct headcount *peer; // who speaks for it; NULL without a stream
-    struct job *job;        // that it takes part in, or NULL
-    struct job *declined;   // the last one that it could not take part in: not asked again
-    uint32_t slot;          // in that job
+    struct rpc_call *call;    // its control stream; NULL when lost
+    struct headcount *peer;   // who speaks for it; NULL without a stream
+    struct cross_peer *cross; // its process, where the two read each other's memory; or NULL
+    struct job *job;          // that it takes part in, or NULL
+    struct job *declined;     // the last one that it could not take part in: not asked again
+    uint32_t slot;            // in that job
     struct job
         *claim; // whose slot `claimed_slot` was given to it last; its own as long as its name stands there
     uint32_t claimed_slot;
@@ -63,7 +65,8 @@ struct coordinator {
     struct job *jobs, **jobs_end;
     size_t n_jobs;
     size_t n_watchers;
-    struct headcounts headcounts; // of members with a stream
+    struct headcounts headcounts;   // of members with a stream
+    struct cross_peers cross_peers; // of these too
     unsigned long n_learners_refused, n_experiments_refused, n_watches_refused, n_streams_ended; // by limits
     uint64_t spooled_bytes;    // reserved for uploads in the state folder
     struct rpc_server *server; // whose slow readers are cut off; NULL: none

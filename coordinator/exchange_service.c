@@ -17,6 +17,7 @@ struct fetch {
     struct lease lease;
     struct job *job;
     struct sender *sender;
+    bool ended; // the learner's side: in place, it has read everything
 };
 
 static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelRequest *request,
@@ -40,9 +41,16 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
         version_unref(version);
         ret_header->coded = true;
         ret_header->differences = coded.parts[0]->differs ? coded.n : 0;
-        return sender_of_parts(&fetch->sender, &coded, request->offset, error);
+        TRY(sender_of_parts(&fetch->sender, &coded, request->offset, error));
+    } else {
+        TRY(sender_of_version(&fetch->sender, version, false, request->offset, error));
     }
-    return sender_of_version(&fetch->sender, version, false, request->offset, error);
+    struct cross_memory *reader = cross_peers_find(&fetch->coordinator->cross_peers,
+                                                   request->memory_token.bytes, request->memory_token.size);
+    if (reader)
+        sender_in_place(fetch->sender);
+    cross_memory_unref(reader);
+    return STATUS_OK;
 }
 
 static void fetch_message(struct rpc_call *call, struct rpc_message *message, void *user)
@@ -66,14 +74,31 @@ static void fetch_message(struct rpc_call *call, struct rpc_message *message, vo
         status = rpc_call_send(call, cohort_v1_FetchModelResponse_fields, &response, &error);
     if (status != STATUS_OK)
         rpc_call_finish(call, status, error.message);
+    else
+        rpc_call_receive(call); // to hear the end
+}
+
+static void finish_read(const struct fetch *fetch, struct rpc_call *call)
+{
+    if (fetch->ended && fetch->sender && sender_is_told(fetch->sender))
+        rpc_call_finish(call, STATUS_OK, "");
 }
 
 static void fetch_writable(struct rpc_call *call, void *user)
 {
     struct fetch *fetch = user;
     lease_renew(&fetch->lease);
-    if (fetch->sender)
-        sender_pump(fetch->sender, call);
+    if (!fetch->sender)
+        return;
+    sender_pump(fetch->sender, call);
+    finish_read(fetch, call);
+}
+
+static void fetch_ended(struct rpc_call *call, void *user)
+{
+    struct fetch *fetch = user;
+    fetch->ended = true;
+    finish_read(fetch, call);
 }
 
 static void fetch_closed(struct rpc_call *call, enum status status, const char *message, void *user)
@@ -90,6 +115,7 @@ static void fetch_closed(struct rpc_call *call, enum status status, const char *
 
 static const struct rpc_events fetch_events = {
     .message = fetch_message,
+    .ended = fetch_ended,
     .writable = fetch_writable,
     .closed = fetch_closed,
 };
@@ -115,9 +141,10 @@ struct submission {
     struct coordinator *coordinator;
     struct lease lease; // the upload's own: heartbeats do not renew it
     struct member *member;
-    struct job_upload upload; // upload.upload is NULL before the header and after the end
-    struct partial members;   // received with the header: whose summaries a partial sum holds
-    struct job_partial sum;   // such a sum, instead of `upload`
+    struct job_upload upload;    // upload.upload is NULL before the header and after the end
+    struct partial members;      // received with the header: whose summaries a partial sum holds
+    struct job_partial sum;      // such a sum, instead of `upload`
+    struct cross_memory *memory; // that places are in; NULL: bytes come
     bool answered;
     int64_t seen_ms;
 };
@@ -152,20 +179,25 @@ static void upload_moved(struct lease *lease)
 }
 
 static void submit_header(struct submission *submission, struct rpc_call *call,
-                          const cohort_v1_SummaryHeader *header, uint64_t offset)
+                          const cohort_v1_SubmitSummaryRequest *request)
 {
     struct coordinator *coordinator = submission->coordinator;
+    const cohort_v1_SummaryHeader *header = &request->header;
     cohort_v1_Reason reason = cohort_v1_Reason_REASON_UNSPECIFIED;
     struct error error = ERROR_INIT;
     enum status status = STATUS_NOT_FOUND;
     coordinator_lock(coordinator);
     struct job *job = job_find_live(coordinator, header->experiment_id, &reason, &error);
     bool is_sum = strcmp(header->codec, PARTIAL_CODEC) == 0;
+    struct cross_memory *memory =
+        cross_peers_find(&coordinator->cross_peers, request->memory_token.bytes, request->memory_token.size);
+    submission->memory = memory;
     if (job && is_sum)
         status =
             job_partial_begin(job, header, &submission->members, call, &submission->sum, &reason, &error);
     else if (job)
-        status = job_upload_begin(job, header, offset, call, &submission->upload, &reason, &error);
+        status = job_upload_begin(job, header, request->offset, memory != NULL, call, &submission->upload,
+                                  &reason, &error);
     if (status == STATUS_OK && !is_sum)
         submission->member = job->slots[submission->upload.slot].member;
     if (status == STATUS_OK) {
@@ -210,6 +242,22 @@ static void renew_lease(struct submission *submission)
     coordinator_unlock(submission->coordinator);
 }
 
+// The bytes lie with the learner until they are read, here and now.
+static enum status take_place(struct submission *submission, const cohort_v1_Place *place,
+                              bool (*take)(void *, uint64_t, const uint8_t *, size_t), void *taker,
+                              struct error *error)
+{
+    const struct cross_memory *memory = submission->memory;
+    if (!memory)
+        return error_set(
+            error, STATUS_FAILED_PRECONDITION,
+            "a place in the memory of a process that this coordinator has not met; send the bytes");
+    if (place->bytes > CROSS_PLACE_BYTES)
+        return error_set(error, STATUS_INVALID_ARGUMENT, "a place has %llu bytes; tell of at most %d at once",
+                         (unsigned long long)place->bytes, CROSS_PLACE_BYTES);
+    return cross_memory_pass(memory, place->address, place->bytes, place->offset, take, taker, error);
+}
+
 // Where the bytes go: straight into the upload, unless someone else has to see them.
 static enum status take_chunk(struct submission *submission, struct rpc_message *message,
                               cohort_v1_SubmitSummaryRequest *request, struct error *error)
@@ -222,9 +270,14 @@ static enum status take_chunk(struct submission *submission, struct rpc_message 
         coordinator_unlock(submission->coordinator);
     }
     bool seen = upload->upload && (upload->spool || upload->hash);
-    enum status status = rpc_message_decode_chunk(
-        message, cohort_v1_SubmitSummaryRequest_fields, request, &chunk, seen ? job_upload_take : upload_take,
-        seen ? (void *)upload : (void *)upload_of(submission), error);
+    bool (*take)(void *, uint64_t, const uint8_t *, size_t) = seen ? job_upload_take : upload_take;
+    void *taker = seen ? (void *)upload : (void *)upload_of(submission);
+    enum status status = rpc_message_decode_chunk(message, cohort_v1_SubmitSummaryRequest_fields, request,
+                                                  &chunk, take, taker, error);
+    if (status == STATUS_OK && request->has_place)
+        status = chunk.present ? error_set(error, STATUS_INVALID_ARGUMENT,
+                                           "a message has data and a place; send one of them")
+                               : take_place(submission, &request->place, take, taker, error);
     if (status == STATUS_OK && request->has_header && upload->upload)
         job_upload_note_hash(upload, &request->header);
     return status;
@@ -248,7 +301,7 @@ static void submit_message(struct rpc_call *call, struct rpc_message *message, v
     if (status == STATUS_OK && first)
         status = partial_check_speaker(&submission->members, &request.header, call, &error);
     if (status == STATUS_OK && first)
-        submit_header(submission, call, &request.header, request.offset);
+        submit_header(submission, call, &request);
     else if (!first)
         renew_lease(submission);
     if (submission->answered)
@@ -314,6 +367,7 @@ static void submit_closed(struct rpc_call *call, enum status status, const char 
         job_upload_end(&submission->upload, STATUS_CANCELLED, cohort_v1_Reason_REASON_UNSPECIFIED, &error);
     coordinator_unlock(submission->coordinator);
     partial_release(&submission->members);
+    cross_memory_unref(submission->memory);
     memory_free(submission);
 }
 

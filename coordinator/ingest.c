@@ -198,6 +198,14 @@ void upload_around(struct upload *upload, struct version *version, size_t n)
     upload->n_around = n;
 }
 
+void upload_pass(struct upload *upload)
+{
+    if (!upload->held || upload->base || upload->n_summaries || upload_is_bounded(upload))
+        return;
+    unreserve(upload->ingest, upload->whole_bytes);
+    upload->held = memory_free(upload->held);
+}
+
 // What was folded of a broken upload is taken out of a reduction that can do so; true when it cannot.
 static bool take_out(struct upload *upload)
 {

@@ -64,6 +64,9 @@ void upload_bind(struct upload *upload, const struct contribution *from);
 // rpc_message_decode_chunk. False after a fault, which upload_fault tells: bytes out of order, too many, or
 // values that the reduction refuses.
 bool upload_take(void *upload, uint64_t offset, const uint8_t *run, size_t bytes);
+// What is read from a learner's memory in a moment is not held back although there is room, unless something
+// is still to be found out about it. Before the first byte.
+void upload_pass(struct upload *upload);
 uint64_t upload_received(const struct upload *upload);
 const struct error *upload_fault(const struct upload *upload); // status OK: none
 

@@ -205,8 +205,8 @@ enum status job_check_summary(struct job *job, const cohort_v1_SummaryHeader *he
 // An upload over `call`, which is cancelled when its learner is gone; NULL: it ends at once. `ret` stays in
 // place until its end. Its bytes begin at `offset`: what came before is kept, or it is refused.
 enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, uint64_t offset,
-                             struct rpc_call *call, struct job_upload *ret, cohort_v1_Reason *ret_reason,
-                             struct error *error);
+                             bool in_place, struct rpc_call *call, struct job_upload *ret,
+                             cohort_v1_Reason *ret_reason, struct error *error);
 // Takes what it holds from the upload, without a word to the round; true when parts of it spoil the
 // reduction.
 bool job_upload_release(struct job_upload *upload);

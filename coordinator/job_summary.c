@@ -283,8 +283,8 @@ static enum status go_on_at(struct job *job, const cohort_v1_SummaryHeader *head
 }
 
 enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *header, uint64_t offset,
-                             struct rpc_call *call, struct job_upload *ret, cohort_v1_Reason *ret_reason,
-                             struct error *error)
+                             bool in_place, struct rpc_call *call, struct job_upload *ret,
+                             cohort_v1_Reason *ret_reason, struct error *error)
 {
     uint32_t slot = 0;
     TRY(may_begin(job, header, &slot, ret_reason, error));
@@ -296,6 +296,8 @@ enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *hea
     }
     struct upload *upload = NULL;
     TRY(open_upload(job, header, slot, &upload, error));
+    if (in_place && !job->rules.continuous)
+        upload_pass(upload);
     fill_upload(job, header, slot, call, ret);
     ret->upload = upload;
     mark(job, ret);

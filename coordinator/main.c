@@ -103,6 +103,8 @@ static enum status start(struct service *service, struct error *error)
     TRY(rpc_runtime_new(&service->runtime, n_queue_threads(&service->options), error));
     TRY(rpc_runtime_secure(service->runtime, &service->options.common.security, program_log_refusal, error));
     rpc_runtime_set_window_probe(service->runtime, service->options.common.window_probe);
+    if (service->options.common.cross_memory)
+        cross_memory_allow_siblings();
     TRY(service->options.relay_of ? make_relay(service, error) : make_coordinator(service, error));
     TRY(listen_all(service, address, sizeof address, error));
     TRY(prometheus_offer(&service->metrics, service->options.common.metrics, coordinator_metrics,

@@ -146,6 +146,8 @@ enum status member_join(struct coordinator *coordinator, const cohort_v1_Join *j
     member->peer = headcount_add(&coordinator->headcounts, &peer);
     if (!member->peer)
         return error_no_memory(error, sizeof peer);
+    if (join->has_memory)
+        member->cross = cross_peer_join(&coordinator->cross_peers, &join->memory);
     member->incarnation = join->incarnation;
     member->model_bytes = join->model_bytes;
     member->removed = false;
@@ -171,6 +173,7 @@ void member_lost(struct coordinator *coordinator, struct member *member, bool le
 {
     member->call = rpc_call_unref(member->call);
     member->peer = headcount_drop(&coordinator->headcounts, member->peer);
+    member->cross = cross_peer_leave(&coordinator->cross_peers, member->cross);
     if (member->state != cohort_v1_LearnerState_LEARNER_STATE_REMOVED)
         member->state =
             left ? cohort_v1_LearnerState_LEARNER_STATE_LEFT : cohort_v1_LearnerState_LEARNER_STATE_LOST;

@@ -66,7 +66,8 @@ static bool begin_replay(struct job *job, uint32_t slot, const cohort_v1_Summary
     struct spool *spool = job_spool_open(job, slot, header);
     struct replay *replay = spool ? memory_zalloc(sizeof *replay) : NULL;
     struct sha256 *hash = replay ? sha256_new() : NULL;
-    if (!hash || job_upload_begin(job, header, 0, NULL, &replay->upload, &reason, &error) != STATUS_OK) {
+    if (!hash ||
+        job_upload_begin(job, header, 0, false, NULL, &replay->upload, &reason, &error) != STATUS_OK) {
         spool_close(spool);
         sha256_free(hash);
         memory_free(replay);

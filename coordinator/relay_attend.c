@@ -217,8 +217,10 @@ static void down_message(struct rpc_call *call, struct rpc_message *message, voi
         rpc_call_finish(call, error.status, error.message);
         return;
     }
-    if (request.which_event == cohort_v1_AttendRequest_join_tag)
-        request.event.join.model_bytes = 0; // the relay fetches models once for all
+    if (request.which_event == cohort_v1_AttendRequest_join_tag) {
+        request.event.join.model_bytes = 0;    // the relay fetches models once for all
+        request.event.join.has_memory = false; // and it is the relay that they send summaries to
+    }
     pthread_mutex_lock(&learner->relay->lock);
     overhear_learner(learner, call, &request);
     if (learner->up &&

@@ -1,6 +1,8 @@
 #include "coordinator/sender.h"
 #include "base/clock.h"
 #include "base/memory.h"
+#include "cohort/v1/exchange.pb.h"
+#include "rpc/cross_memory.h"
 #include "rpc/pace.h"
 #include <errno.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@ struct sender {
     unsigned int n_parts;
     int fd; // a file
     bool as_file;
+    bool in_place;
     bool ended;
     uint64_t offset, total, sent;
     struct pace pace;
@@ -105,6 +108,16 @@ struct sender *sender_free(struct sender *sender)
     return memory_free(sender);
 }
 
+void sender_in_place(struct sender *sender)
+{
+    sender->in_place = sender->fd < 0;
+}
+
+bool sender_is_told(const struct sender *sender)
+{
+    return sender->in_place && sender->ended;
+}
+
 uint64_t sender_total(const struct sender *sender)
 {
     return sender->total;
@@ -120,23 +133,32 @@ static void release_block(void *block)
     memory_free(block);
 }
 
-// The bytes at the offset, as many as lie together, at most a chunk.
-static const void *find_bytes(struct sender *sender, size_t *ret_n)
+// A model's bytes at the offset, as many as lie together.
+static const void *find_bytes(const struct sender *sender, size_t *ret_n)
 {
     const struct version *version = sender->version;
     size_t header = sender->as_file ? version->header.n : 0;
     bool in_header = sender->offset < header;
-    size_t end = in_header ? header : (size_t)sender->total;
-    *ret_n = next_chunk(sender, end - (size_t)sender->offset);
+    *ret_n = (size_t)((in_header ? header : sender->total) - sender->offset);
     if (in_header)
         return version->header.data + sender->offset;
     return (const char *)version->values + (sender->offset - header);
+}
+
+static struct coded *find_part(const struct sender *sender, uint64_t *ret_within)
+{
+    struct coded **part = sender->parts;
+    *ret_within = sender->offset; // below the total
+    while (*ret_within >= (*part)->n_bytes)
+        *ret_within -= (*part++)->n_bytes;
+    return *part;
 }
 
 static enum status send_of_version(struct sender *sender, struct rpc_call *call, size_t *ret_n,
                                    struct error *error)
 {
     const void *bytes = find_bytes(sender, ret_n);
+    *ret_n = next_chunk(sender, *ret_n);
     return rpc_call_send_chunk(call, sender->offset, bytes, *ret_n, version_release,
                                version_ref(sender->version), error);
 }
@@ -144,14 +166,34 @@ static enum status send_of_version(struct sender *sender, struct rpc_call *call,
 static enum status send_of_parts(struct sender *sender, struct rpc_call *call, size_t *ret_n,
                                  struct error *error)
 {
-    uint64_t within = sender->offset; // below the total
-    struct coded **part = sender->parts;
-    while (within >= (*part)->n_bytes)
-        within -= (*part++)->n_bytes;
-    uint64_t n = (*part)->n_bytes - within;
+    uint64_t within;
+    struct coded *part = find_part(sender, &within);
+    uint64_t n = part->n_bytes - within;
     *ret_n = n < RPC_CHUNK_BYTES ? (size_t)n : RPC_CHUNK_BYTES;
-    return rpc_call_send_chunk(call, sender->offset, (*part)->bytes + within, *ret_n, coded_release,
-                               coded_ref(*part), error);
+    return rpc_call_send_chunk(call, sender->offset, part->bytes + within, *ret_n, coded_release,
+                               coded_ref(part), error);
+}
+
+static enum status tell_place(struct sender *sender, struct rpc_call *call, size_t *ret_n,
+                              struct error *error)
+{
+    cohort_v1_FetchModelResponse response = cohort_v1_FetchModelResponse_init_zero;
+    uint64_t within;
+    const void *bytes;
+    if (sender->version) {
+        bytes = find_bytes(sender, ret_n);
+    } else {
+        const struct coded *part = find_part(sender, &within);
+        bytes = part->bytes + within;
+        *ret_n = (size_t)(part->n_bytes - within);
+    }
+    if (*ret_n > CROSS_PLACE_BYTES)
+        *ret_n = CROSS_PLACE_BYTES;
+    response.has_place = true;
+    response.place.offset = sender->offset;
+    response.place.address = cross_address(bytes);
+    response.place.bytes = *ret_n;
+    return rpc_call_send(call, cohort_v1_FetchModelResponse_fields, &response, error);
 }
 
 static enum status send_of_file(struct sender *sender, struct rpc_call *call, size_t *ret_n,
@@ -180,12 +222,14 @@ void sender_pump(struct sender *sender, struct rpc_call *call)
         return;
     if (sender->offset == sender->total) {
         sender->ended = true;
-        rpc_call_finish(call, STATUS_OK, "");
+        if (!sender->in_place)
+            rpc_call_finish(call, STATUS_OK, "");
         return;
     }
-    enum status status = sender->version ? send_of_version(sender, call, &n, &error)
-                         : sender->parts ? send_of_parts(sender, call, &n, &error)
-                                         : send_of_file(sender, call, &n, &error);
+    enum status status = sender->in_place  ? tell_place(sender, call, &n, &error)
+                         : sender->version ? send_of_version(sender, call, &n, &error)
+                         : sender->parts   ? send_of_parts(sender, call, &n, &error)
+                                           : send_of_file(sender, call, &n, &error);
     if (status != STATUS_OK) {
         sender->ended = true;
         rpc_call_finish(call, status, error.message);

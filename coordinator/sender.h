@@ -18,6 +18,10 @@ enum status sender_of_parts(struct sender **ret, const struct coded_parts *parts
                             struct error *error);
 enum status sender_of_file(struct sender **ret, int fd_take, uint64_t offset, struct error *error);
 struct sender *sender_free(struct sender *sender);
+// Tells where the bytes lie instead, as the message FetchModelResponse; a file's are sent. The receiver reads
+// them until it ends its side, and only then does the owner finish the call.
+void sender_in_place(struct sender *sender);
+bool sender_is_told(const struct sender *sender); // in place, and all has been told
 
 uint64_t sender_total(const struct sender *sender); // bytes from offset 0 to the end
 uint64_t sender_sent(const struct sender *sender);  // bytes handed over so far

@@ -59,7 +59,7 @@ static enum status begin(struct coordinator *coordinator, const struct member *m
                          "learner '%s' sent a summary of '%s'; each sends its own on its control stream",
                          member->name, header->learner);
     *ret_reason = cohort_v1_Reason_REASON_UNSPECIFIED;
-    return job_upload_begin(job, header, 0, NULL, ret, ret_reason, error);
+    return job_upload_begin(job, header, 0, false, NULL, ret, ret_reason, error);
 }
 
 void small_summary(struct coordinator *coordinator, struct member *member,

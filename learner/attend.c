@@ -32,14 +32,29 @@ void learner_send(struct learner *learner, const cohort_v1_AttendRequest *messag
 
 // ---- what the coordinator says --------------------------------------------------------------------------
 
+// Of all learners of the process, whichever is welcomed last; they have one coordinator.
+static void meet(struct host *host, const cohort_v1_Welcome *welcome)
+{
+    struct cross_token token;
+    host->is_read = host->cross_door && welcome->has_memory;
+    host->reads = cross_memory_unref(host->reads);
+    if (!host->is_read)
+        return;
+    memcpy(&token, welcome->memory.token, sizeof token);
+    host->reads = cross_door_meet(host->cross_door, &token, welcome->memory.address);
+}
+
 static void welcomed(struct learner *learner, const cohort_v1_Welcome *welcome)
 {
+    meet(learner->host, welcome);
     learner->joined = true;
     learner->n_attempts = 0;
     learner->heartbeat_ms = welcome->heartbeat_ms > 0 ? welcome->heartbeat_ms : 5000;
     learner->heartbeat_at_ms = clock_monotonic_ms() + learner->heartbeat_ms;
     log_info("joined", LOG_S("learner", learner->name),
-             LOG_S("coordinator", learner->host->options->coordinator));
+             LOG_S("coordinator", learner->host->options->coordinator),
+             LOG_S("models", learner->host->reads ? "read from its memory" : "sent"),
+             LOG_S("summaries", learner->host->is_read ? "read by it" : "sent"));
     host_wake_timer(learner->host);
 }
 
@@ -164,6 +179,12 @@ void learner_connect(struct learner *learner)
     join->protocol_version = 1;
     join->model_bytes = host->n_learners <= SMALL_LEARNERS ? SMALL_BYTES_MAX : 0;
     join->local = host->options->use_experiment_data;
+    join->has_memory = host->cross_door != NULL;
+    if (host->cross_door) {
+        const struct cross_token *token = cross_door_token(host->cross_door);
+        memcpy(join->memory.token, token, sizeof *token);
+        join->memory.address = cross_address(token);
+    }
     snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
     snprintf(join->address, sizeof join->address, "%s", host->address);
     learner->connect_at_ms = INT64_MAX;

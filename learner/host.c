@@ -153,6 +153,8 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
         status = pool_new(&host->pool, n_training_threads(options), "train", error);
     if (status == STATUS_OK)
         status = peers_door_new(&host->door, error);
+    if (status == STATUS_OK && options->common.cross_memory)
+        status = cross_door_open(&host->cross_door, error);
     if (status == STATUS_OK)
         status = rpc_channel_new(&host->channel, runtime, options->coordinator, error);
     if (status != STATUS_OK)
@@ -246,6 +248,8 @@ struct host *host_free(struct host *host)
         release_learner(&host->learners[i]);
     peer_channels_free(host);
     peers_door_free(host->door);
+    cross_memory_unref(host->reads);
+    cross_door_close(host->cross_door);
     if (host->channel)
         rpc_channel_free(host->channel);
     pthread_cond_destroy(&host->changed);

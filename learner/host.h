@@ -11,6 +11,7 @@
 #include "learner/pretence.h"
 #include "learner/samples.h"
 #include "learner/study.h"
+#include "rpc/cross_memory.h"
 #include "rpc/pace.h"
 #include "rpc/rpc.h"
 #include <pthread.h>
@@ -135,7 +136,10 @@ struct host {
     struct study *studies;
     struct peers_door *door; // of streams from other learners
     struct peer_channel *peer_channels;
-    char address[256]; // where other learners reach this process; empty: nowhere
+    struct cross_door *cross_door; // for its coordinator, where memory may be read; or NULL
+    bool is_read;                  // the coordinator reads this process's memory,
+    struct cross_memory *reads;    // and this one the coordinator's; NULL: it does not
+    char address[256];             // where other learners reach this process; empty: nowhere
     size_t n_learners, n_stopped;
     uint64_t peak_rss_bytes; // as read at peak_rss_ms
     int64_t peak_rss_ms;

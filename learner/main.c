@@ -77,6 +77,8 @@ static enum status start(struct service *service, struct error *error)
     TRY(rpc_runtime_new(&service->runtime, 1, error));
     TRY(rpc_runtime_secure(service->runtime, &service->options.common.security, program_log_refusal, error));
     rpc_runtime_set_window_probe(service->runtime, service->options.common.window_probe);
+    if (service->options.common.cross_memory)
+        cross_memory_allow_siblings();
     TRY(host_new(&service->host, &service->options, service->runtime, error));
     if (service->options.listen)
         TRY(offer_service(service, error));

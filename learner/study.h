@@ -71,8 +71,8 @@ enum status study_bind(struct study *study, const struct shape *sample, size_t n
 // Takes the probe samples, unless there are some. Before study_bind.
 void study_set_probe(struct study *study, struct dataset *probe_take);
 
-// Makes round `round`'s model, of that id, available and then calls learner_fetched(learner): at once if it
-// is here already.
+// fetch.c, as far as the vectors. Makes round `round`'s model, of that id, available and then calls
+// learner_fetched(learner): at once if it is here already.
 void study_fetch(struct study *study, uint32_t round, const char *id, struct learner *learner);
 // A model as it came with an assignment.
 struct given_model {

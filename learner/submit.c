@@ -27,6 +27,7 @@ struct submission {
     int64_t started_ns; // traced
     int64_t begun_ms;
     struct pace pace;
+    bool in_place;    // the coordinator reads it from where it is
     bool from_offset; // it goes on where an earlier one broke off
     bool hashing;     // begun at least
     struct pool_job hash_job;
@@ -157,6 +158,26 @@ static void hash_on_the_way(struct submission *submission, int64_t now_ms)
 
 // ---- the stream -----------------------------------------------------------------------------------------
 
+static enum status send_next(struct submission *submission, struct rpc_call *call, size_t *ret_n)
+{
+    const char *bytes = submission->data + submission->offset;
+    uint64_t left = submission->bytes - submission->offset;
+    if (submission->in_place) {
+        cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
+        *ret_n = left < CROSS_PLACE_BYTES ? (size_t)left : CROSS_PLACE_BYTES;
+        request.has_place = true;
+        request.place.offset = submission->offset;
+        request.place.address = cross_address(bytes);
+        request.place.bytes = *ret_n;
+        return rpc_call_send(call, cohort_v1_SubmitSummaryRequest_fields, &request, NULL);
+    }
+    int64_t now_ms = clock_monotonic_ms();
+    hash_on_the_way(submission, now_ms);
+    *ret_n = pace_next(&submission->pace, left, now_ms);
+    atomic_fetch_add(&submission->n_holds, 1);
+    return rpc_call_send_chunk(call, submission->offset, bytes, *ret_n, let_go, submission, NULL);
+}
+
 static void submit_writable(struct rpc_call *call, void *user)
 {
     struct submission *submission = user;
@@ -173,12 +194,8 @@ static void submit_writable(struct rpc_call *call, void *user)
         pthread_mutex_unlock(&host->lock);
         return;
     }
-    int64_t now_ms = clock_monotonic_ms();
-    hash_on_the_way(submission, now_ms);
-    size_t n = pace_next(&submission->pace, submission->bytes - submission->offset, now_ms);
-    const char *bytes = submission->data + submission->offset;
-    atomic_fetch_add(&submission->n_holds, 1);
-    if (rpc_call_send_chunk(call, submission->offset, bytes, n, let_go, submission, NULL) != STATUS_OK)
+    size_t n;
+    if (send_next(submission, call, &n) != STATUS_OK)
         submission->ended = true; // `closed` follows
     submission->offset += n;
 }
@@ -264,6 +281,13 @@ static enum status start(struct learner *learner, struct submission *submission,
     bool again = learner->offered; // an earlier one broke off
     submission->offset = request.offset = learner_take_offset(learner);
     submission->from_offset = submission->offset > 0;
+    // What has failed once goes over the connection.
+    submission->in_place = learner->host->is_read && !again && learner->n_retries == 0;
+    if (submission->in_place) {
+        const struct cross_token *token = cross_door_token(learner->host->cross_door);
+        request.memory_token.size = sizeof *token;
+        memcpy(request.memory_token.bytes, token, sizeof *token);
+    }
     pace_begin(&submission->pace, submission->bytes - submission->offset, again);
     atomic_init(&submission->n_holds, 1);
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,

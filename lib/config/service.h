@@ -11,6 +11,7 @@ struct log_options {
 
 struct service_options {
     bool window_probe;   // receive windows grow with the probed bandwidth
+    bool cross_memory;   // processes of this machine and user read parameters from each other's memory
     const char *metrics; // address of /metrics; NULL: nowhere
     const char *trace;   // a file; NULL: none
     struct security_options security;
@@ -27,6 +28,12 @@ extern const struct field log_fields[];
      .fallback = "true",                                                                                     \
      .help = "receive windows grow with the probed bandwidth; false saves memory and time on one machine "   \
              "or a fast local network, and is ruinous from some ms of round trip on"},                       \
+        {.name = "cross_memory",                                                                             \
+         .type = FIELD_BOOL,                                                                                 \
+         .offset = offsetof(options, common.cross_memory),                                                   \
+         .fallback = "false",                                                                                \
+         .help = "coordinator and learner read parameters out of each other's memory where both have this, " \
+                 "run on one machine as one user, and may; else they send them"},                            \
         {.name = "metrics",                                                                                  \
          .type = FIELD_TEXT,                                                                                 \
          .offset = offsetof(options, common.metrics),                                                        \

@@ -35,8 +35,9 @@ def experiment(world, **changes):
 class Deployment:
     """A coordinator on a state folder and learners, each started again whenever it is gone."""
 
-    def __init__(self, world, name, environment=None, learners=()):
-        self.world, self.name, self.n_starts, self.learner_settings = world, name, 0, learners
+    def __init__(self, world, name, environment=None, learners=(), everyone=()):
+        self.world, self.name, self.n_starts = world, name, 0
+        self.learner_settings, self.settings = (*learners, *everyone), everyone
         self.address = f"unix:{world.folder}/{name}.sock"
         self.state = world.folder / f"{name}-state"
         self.coordinator, self.learners = None, [None] * LEARNERS
@@ -48,7 +49,7 @@ class Deployment:
     def start_coordinator(self, environment=None):
         """Its address is known; one that dies at its start is started again."""
         self.n_starts += 1
-        settings = [f'listen=["{self.address}"]', f"state.folder={self.state}", "read_data=true", "drain=0s"]
+        settings = [f'listen=["{self.address}"]', f"state.folder={self.state}", "read_data=true", "drain=0s", *self.settings]
         self.coordinator = Service(
             self.world, "cohort-coordinator", *settings, environment=environment, announced=False
         )
@@ -107,10 +108,10 @@ def resumed(world):
     return [record["round"] for record in records if record["message"] == "resuming"]
 
 
-def outcome(world, name, yaml, environment=None, meanwhile=None, seconds=TIMEOUT, learners=()):
+def outcome(world, name, yaml, environment=None, meanwhile=None, seconds=TIMEOUT, learners=(), everyone=()):
     """Runs the experiment to its end: (hash of the model, records, deployment). `learners`: settings of theirs, with
-    which they exchange with each other."""
-    deployment = Deployment(world, name, environment, learners)
+    which they exchange with each other; `everyone`: also of the coordinator."""
+    deployment = Deployment(world, name, environment, learners, everyone)
     experiment_id = deployment.create(yaml)
     found = deployment.finish(experiment_id, (lambda: meanwhile(deployment)) if meanwhile else lambda: None, seconds)
     assert enum_name("ExperimentState", found.state) == "COMPLETED", found.message

@@ -37,6 +37,22 @@ def it_goes_on_after_kills_at_random(world):
     assert any(resumed(world)), "no coordinator went on from a round"
 
 
+def it_goes_on_where_memory_is_read(world):
+    """A process that is killed takes with it what others were reading."""
+    layers = [{"dense": {"units": 20000, "activation": "relu"}}, {"dense": {"units": 3}}]
+    yaml = to_yaml(experiment(world, model={"layers": layers}))
+    memory = ["cross_memory=true"]
+    wanted, records, _ = outcome(world, "wire", yaml)
+    killer = Killer(lambda deployment: [*deployment.learners, deployment.coordinator])
+    found, again, _ = outcome(world, "memory", yaml, meanwhile=killer, everyone=memory)
+    assert found == wanted and again == records
+    assert killer.left <= killer.n - 4, f"only {killer.n - killer.left} kills"
+    joined = [record for service in world.services for record in service.records() if record["message"] == "joined"]
+    ways = [(record["models"], record["summaries"]) for record in joined]
+    assert ways[:3] == [("sent", "sent")] * 3, ways
+    assert ways.count(("read from its memory", "read by it")) > 3, ways
+
+
 def it_takes_learners_up_again_where_they_were(world):
     """What an algorithm or a codec keeps at the learner is not lost, nor counted twice."""
     cases = {

@@ -49,6 +49,16 @@ def it_gives_the_same_models_in_whatever_order_summaries_come(world):
     assert len(orders) > 1, "every run had the same order, so nothing was tested"
 
 
+def it_gives_the_same_models_over_connections_as_in_memory(world):
+    for algorithm in ALGORITHMS:
+        experiment = shaken(world.folder, algorithm)
+        runs = {way: world.run(experiment, *way, out=f"{algorithm}{len(way)}") for way in ((), ("--wire",))}
+        assert len({tuple(hashes(run)) for run in runs.values()}) == 1, algorithm
+        for way, run in runs.items():
+            logs = "".join(path.read_text() for path in run.folder.glob("logs/learner*.log"))
+            assert logs.count("read from its memory") == (0 if way else 6), (way, logs)
+
+
 def it_gives_another_model_for_another_seed(world):
     for algorithm in ALGORITHMS:
         experiment = shaken(world.folder, algorithm)

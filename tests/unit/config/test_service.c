@@ -31,6 +31,7 @@ Test(service, without_settings_it_logs_is_not_open_to_all_and_offers_nothing_els
     struct program_options options = read_with(&settings, NULL, 0);
     cr_expect_eq(options.own, 7);
     cr_expect(options.common.window_probe);
+    cr_expect_not(options.common.cross_memory);
     cr_expect_null(options.common.metrics);
     cr_expect_null(options.common.trace);
     cr_expect_not(options.common.security.insecure);
@@ -43,14 +44,27 @@ Test(service, without_settings_it_logs_is_not_open_to_all_and_offers_nothing_els
 Test(service, each_row_fills_the_member_of_its_name)
 {
     const char *overrides[] = {
-        "window_probe=false", "metrics=127.0.0.1:9", "trace=t.json",   "tls.certificate=c", "tls.key=k",
-        "tls.ca=a",           "tls.name=n",          "tokens=ts",      "token=t",           "audit=au",
-        "insecure=true",      "tls.client=require",  "log.level=warn", "log.format=json",
+        "cross_memory=true",
+        "window_probe=false",
+        "metrics=127.0.0.1:9",
+        "trace=t.json",
+        "tls.certificate=c",
+        "tls.key=k",
+        "tls.ca=a",
+        "tls.name=n",
+        "tokens=ts",
+        "token=t",
+        "audit=au",
+        "insecure=true",
+        "tls.client=require",
+        "log.level=warn",
+        "log.format=json",
     };
     struct settings settings = SETTINGS_INIT;
     struct program_options options = read_with(&settings, overrides, ARRAY_SIZE(overrides));
     const struct security_options *security = &options.common.security;
     cr_expect_not(options.common.window_probe);
+    cr_expect(options.common.cross_memory);
     cr_expect_str_eq(options.common.metrics, "127.0.0.1:9");
     cr_expect_str_eq(options.common.trace, "t.json");
     cr_expect_str_eq(security->certificate, "c");

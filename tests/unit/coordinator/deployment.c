@@ -180,7 +180,8 @@ static void say(struct peer *peer, const cohort_v1_AttendRequest *request)
     cr_assert_eq(rpc_call_send(peer->call, cohort_v1_AttendRequest_fields, request, NULL), STATUS_OK);
 }
 
-void peer_join(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation)
+void peer_join_with(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation,
+                    const cohort_v1_CrossMemory *memory)
 {
     cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_join_tag};
     open_call(deployment, peer, "/cohort.v1.Exchange/Attend", cohort_v1_AttendResponse_fields);
@@ -188,7 +189,15 @@ void peer_join(struct deployment *deployment, struct peer *peer, const char *nam
     request.event.join.incarnation = incarnation;
     request.event.join.protocol_version = PROTOCOL_VERSION;
     request.event.join.model_bytes = SMALL_BYTES_MAX;
+    request.event.join.has_memory = memory != NULL;
+    if (memory)
+        request.event.join.memory = *memory;
     say(peer, &request);
+}
+
+void peer_join(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation)
+{
+    peer_join_with(deployment, peer, name, incarnation, NULL);
 }
 
 static void tell_ready(struct peer *peer, const char *experiment, uint64_t n_samples, bool anew)
@@ -221,8 +230,9 @@ void peer_heartbeat(struct peer *peer)
     say(peer, &request);
 }
 
-void peer_submit(struct deployment *deployment, struct peer *upload, const char *name, uint64_t incarnation,
-                 uint32_t round, uint32_t attempt)
+void peer_submit_with(struct deployment *deployment, struct peer *upload, const char *name,
+                      uint64_t incarnation, uint32_t round, uint32_t attempt,
+                      const cohort_v1_CrossMemory *memory)
 {
     cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
     cohort_v1_SummaryHeader *header = &request.header;
@@ -238,8 +248,18 @@ void peer_submit(struct deployment *deployment, struct peer *upload, const char 
     header->n_values = MODEL_VALUES;
     header->bytes = MODEL_VALUES * sizeof(float);
     header->weight = 1;
+    if (memory) {
+        request.memory_token.size = sizeof memory->token;
+        memcpy(request.memory_token.bytes, memory->token, sizeof memory->token);
+    }
     cr_assert_eq(rpc_call_send(upload->call, cohort_v1_SubmitSummaryRequest_fields, &request, NULL),
                  STATUS_OK);
+}
+
+void peer_submit(struct deployment *deployment, struct peer *upload, const char *name, uint64_t incarnation,
+                 uint32_t round, uint32_t attempt)
+{
+    peer_submit_with(deployment, upload, name, incarnation, round, attempt, NULL);
 }
 
 static void release_nothing(void *user)

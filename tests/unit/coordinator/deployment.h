@@ -41,6 +41,9 @@ struct job *deployment_job(struct deployment *deployment); // the only one
 enum round_phase deployment_phase(struct deployment *deployment);
 
 void peer_join(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation);
+// `memory` of its process; NULL: it keeps that to itself.
+void peer_join_with(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation,
+                    const cohort_v1_CrossMemory *memory);
 void peer_ready(struct peer *peer, const char *experiment, uint64_t n_samples);
 // Its assignment's model is gone.
 void peer_ready_anew(struct peer *peer, const char *experiment, uint64_t n_samples);
@@ -54,6 +57,10 @@ bool peer_wait_closed(struct peer *peer, int ms);
 // Opens an upload with its header; the values follow with peer_send_values.
 void peer_submit(struct deployment *deployment, struct peer *upload, const char *name, uint64_t incarnation,
                  uint32_t round, uint32_t attempt);
+// With the token of the memory that its places are in, or NULL.
+void peer_submit_with(struct deployment *deployment, struct peer *upload, const char *name,
+                      uint64_t incarnation, uint32_t round, uint32_t attempt,
+                      const cohort_v1_CrossMemory *memory);
 void peer_send_values(struct peer *upload, const float *values);
 // The answer: accepted or not.
 bool peer_answer(struct peer *upload);

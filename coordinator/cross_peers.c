@@ -1,0 +1,75 @@
+#include "coordinator/cross_peers.h"
+#include "base/memory.h"
+#include <string.h>
+
+struct cross_peer {
+    struct cross_peer *next;
+    struct cross_token token;
+    struct cross_memory *memory;
+    size_t n; // learners
+};
+
+_Static_assert(sizeof((cohort_v1_CrossMemory *)0)->token == CROSS_TOKEN_BYTES, "a token as it is sent");
+
+static bool is_open(const struct cross_peers *all)
+{
+    static const struct cross_token none;
+    return memcmp(&all->own, &none, sizeof none) != 0;
+}
+
+enum status cross_peers_open(struct cross_peers *all, struct error *error)
+{
+    return cross_token_draw(&all->own, error);
+}
+
+static struct cross_peer *find(const struct cross_peers *all, const uint8_t *token)
+{
+    struct cross_peer *peer = all->first;
+    while (peer && memcmp(&peer->token, token, sizeof peer->token) != 0)
+        peer = peer->next;
+    return peer;
+}
+
+struct cross_peer *cross_peer_join(struct cross_peers *all, const cohort_v1_CrossMemory *said)
+{
+    struct cross_peer *peer = is_open(all) ? find(all, said->token) : NULL;
+    if (peer) {
+        peer->n++;
+        return peer;
+    }
+    peer = is_open(all) ? memory_zalloc(sizeof *peer) : NULL;
+    if (!peer)
+        return NULL;
+    memcpy(&peer->token, said->token, sizeof peer->token);
+    peer->memory = cross_memory_knock(&peer->token, said->address);
+    if (!peer->memory)
+        return memory_free(peer);
+    peer->n = 1;
+    peer->next = all->first;
+    all->first = peer;
+    return peer;
+}
+
+struct cross_peer *cross_peer_leave(struct cross_peers *all, struct cross_peer *peer)
+{
+    if (!peer || --peer->n)
+        return NULL;
+    struct cross_peer **link = &all->first;
+    while (*link != peer)
+        link = &(*link)->next;
+    *link = peer->next;
+    cross_memory_unref(peer->memory);
+    return memory_free(peer);
+}
+
+void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret)
+{
+    memcpy(ret->token, &all->own, sizeof all->own);
+    ret->address = cross_address(&all->own);
+}
+
+struct cross_memory *cross_peers_find(const struct cross_peers *all, const uint8_t *token, size_t n)
+{
+    const struct cross_peer *peer = n == CROSS_TOKEN_BYTES ? find(all, token) : NULL;
+    return peer ? cross_memory_ref(peer->memory) : NULL;
+}

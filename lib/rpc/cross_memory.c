@@ -1,0 +1,218 @@
+#include "rpc/cross_memory.h"
+#include "base/memory.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+// A tile, and the sums that it is added to, fit a usual L2 cache of 1 MiB. It begins where vectors do,
+// at a multiple of 64: the kernel copies several times as fast where both ends lie alike.
+enum { BACKLOG = 16, TILE_BYTES = 256 << 10, VECTOR_BYTES = 64 };
+
+struct cross_memory {
+    atomic_uint references;
+    pid_t pid;
+    int pidfd; // tells whether `pid` is still the same process
+};
+
+struct cross_door {
+    int fd;
+    struct cross_token token;
+    struct cross_memory *met; // the last one whose memory could be read, or NULL
+};
+
+enum status cross_token_draw(struct cross_token *ret, struct error *error)
+{
+    if (getrandom(ret->bytes, sizeof ret->bytes, 0) == sizeof ret->bytes)
+        return STATUS_OK;
+    return error_errno(error, errno, "cannot draw", "a random token");
+}
+
+uint64_t cross_address(const void *place)
+{
+    return (uint64_t)(uintptr_t)place;
+}
+
+void cross_memory_allow_siblings(void)
+{
+    pid_t parent = getppid();
+    if (parent > 1)                          // init's descendants are everybody
+        prctl(PR_SET_PTRACER, (long)parent); // without Yama there is nothing to be allowed
+}
+
+// ---- a process ------------------------------------------------------------------------------------------
+
+struct cross_memory *cross_memory_ref(struct cross_memory *memory)
+{
+    if (memory)
+        atomic_fetch_add_explicit(&memory->references, 1, memory_order_relaxed);
+    return memory;
+}
+
+struct cross_memory *cross_memory_unref(struct cross_memory *memory)
+{
+    if (!memory || atomic_fetch_sub_explicit(&memory->references, 1, memory_order_acq_rel) != 1)
+        return NULL;
+    close(memory->pidfd);
+    return memory_free(memory);
+}
+
+static bool lives(const struct cross_memory *memory)
+{
+    struct pollfd ended = {.fd = memory->pidfd, .events = POLLIN};
+    return poll(&ended, 1, 0) == 0;
+}
+
+enum status cross_memory_read(const struct cross_memory *memory, uint64_t address, void *to, size_t n,
+                              struct error *error)
+{
+    size_t done = 0;
+    while (done < n) {
+        const struct iovec here = {(char *)to + done, n - done};
+        const struct iovec there = {(void *)(uintptr_t)(address + done), n - done};
+        ssize_t some = process_vm_readv(memory->pid, &here, 1, &there, 1, 0);
+        if (some <= 0)
+            return error_set(error, STATUS_ABORTED,
+                             "cannot read %zu bytes of process %d's memory: %s; they are to be sent over the "
+                             "connection",
+                             n - done, (int)memory->pid, some ? strerror(errno) : "nothing is there");
+        done += (size_t)some;
+    }
+    if (lives(memory)) // so it was that process all the while, and no other that has got its number
+        return STATUS_OK;
+    return error_set(error, STATUS_ABORTED, "process %d ended while its memory was read", (int)memory->pid);
+}
+
+enum status cross_memory_pass(const struct cross_memory *memory, uint64_t address, uint64_t n,
+                              uint64_t offset,
+                              bool (*take)(void *user, uint64_t offset, const uint8_t *bytes, size_t n),
+                              void *user, struct error *error)
+{
+    cleanup_free uint8_t *block = memory_alloc(TILE_BYTES + VECTOR_BYTES);
+    size_t some;
+    if (!block)
+        return error_no_memory(error, TILE_BYTES);
+    uint8_t *tile = block + (-(uintptr_t)block & (VECTOR_BYTES - 1));
+    for (uint64_t at = 0; at < n; at += some) {
+        some = n - at < TILE_BYTES ? (size_t)(n - at) : TILE_BYTES;
+        TRY(cross_memory_read(memory, address + at, tile, some, error));
+        if (!take(user, offset + at, tile, some))
+            return error_set(error, STATUS_ABORTED, "the bytes at '%llu' were refused",
+                             (unsigned long long)(offset + at));
+    }
+    return STATUS_OK;
+}
+
+static bool holds(const struct cross_memory *memory, const struct cross_token *token, uint64_t address)
+{
+    struct cross_token found;
+    return cross_memory_read(memory, address, &found, sizeof found, NULL) == STATUS_OK &&
+           memcmp(&found, token, sizeof found) == 0;
+}
+
+// The process at the other end, of this machine by the socket's nature, and of this user.
+static struct cross_memory *peer_of(int fd)
+{
+    struct ucred peer;
+    socklen_t bytes = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) || peer.uid != geteuid() || peer.pid <= 0)
+        return NULL; // 0: it is in a pid namespace that is not seen from here
+    struct cross_memory *memory = memory_alloc(sizeof *memory);
+    int pidfd = memory ? pidfd_open(peer.pid, 0) : -1;
+    if (pidfd < 0)
+        return memory_free(memory);
+    *memory = (struct cross_memory){.pid = peer.pid, .pidfd = pidfd};
+    atomic_init(&memory->references, 1);
+    return memory;
+}
+
+// ---- doors ----------------------------------------------------------------------------------------------
+
+static socklen_t name_door(const struct cross_token *token, struct sockaddr_un *ret)
+{
+    char name[8 + 2 * CROSS_TOKEN_BYTES + 1] = "cohort-";
+    size_t n = strlen(name);
+    for (size_t i = 0; i < sizeof token->bytes; i++)
+        n += (size_t)snprintf(name + n, sizeof name - n, "%02x", token->bytes[i]);
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX}; // a first byte of 0: no file
+    memcpy(ret->sun_path + 1, name, n);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+}
+
+static int open_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+struct cross_memory *cross_memory_knock(const struct cross_token *token, uint64_t address)
+{
+    struct sockaddr_un door;
+    socklen_t bytes = name_door(token, &door);
+    int fd = open_socket();
+    struct cross_memory *memory = NULL;
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&door, bytes) == 0)
+        memory = peer_of(fd);
+    if (fd >= 0)
+        close(fd); // it waits at the door all the same
+    return memory && holds(memory, token, address) ? memory : cross_memory_unref(memory);
+}
+
+enum status cross_door_open(struct cross_door **ret, struct error *error)
+{
+    struct sockaddr_un name;
+    struct cross_door *door = memory_zalloc(sizeof *door);
+    if (!door)
+        return error_no_memory(error, sizeof *door);
+    door->fd = open_socket();
+    enum status status = cross_token_draw(&door->token, error);
+    if (status == STATUS_OK &&
+        (door->fd < 0 || bind(door->fd, (const struct sockaddr *)&name, name_door(&door->token, &name)) ||
+         listen(door->fd, BACKLOG)))
+        status = error_errno(error, errno, "cannot open", "a socket for processes of this machine");
+    if (status == STATUS_OK)
+        *ret = door;
+    else
+        cross_door_close(door);
+    return status;
+}
+
+struct cross_door *cross_door_close(struct cross_door *door)
+{
+    if (!door)
+        return NULL;
+    if (door->fd >= 0)
+        close(door->fd);
+    cross_memory_unref(door->met);
+    return memory_free(door);
+}
+
+const struct cross_token *cross_door_token(const struct cross_door *door)
+{
+    return &door->token;
+}
+
+struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,
+                                     uint64_t address)
+{
+    int fd;
+    while ((fd = accept4(door->fd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+        struct cross_memory *memory = peer_of(fd);
+        close(fd);
+        if (memory && holds(memory, token, address)) {
+            cross_memory_unref(door->met);
+            door->met = memory;
+        } else {
+            cross_memory_unref(memory);
+        }
+    }
+    bool known = door->met && holds(door->met, token, address);
+    return known ? cross_memory_ref(door->met) : NULL;
+}
