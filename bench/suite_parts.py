@@ -59,12 +59,12 @@ class World:
             numpy.save(folder / "test-targets.npy", (features @ truth + noise)[:100])
         return folder
 
-    def run_cohort(self, file, overrides):
+    def run_cohort(self, file, overrides, *options):
         """The summary and the metrics of `cohort run`, which leaves no folder."""
         self.n_runs += 1
         out = self.folder / f"run-{self.n_runs}"
         words = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
-        run([self.cohort, "run", file, "--quiet", "--out", out, *words])
+        run([self.cohort, "run", file, "--quiet", "--out", out, *words, *options])
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
         rounds = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
         shutil.rmtree(out)
@@ -123,6 +123,9 @@ def named(found):
     return {f"{int(size):,} parameters": values for size, values in found.items()}
 
 
+WAYS = {"Cohort": (), "Cohort over TCP": ("--wire",)}
+
+
 def cohort_exchange(world, n_learners, n_values, n_rounds, *options):
     found = json.loads(run([world.cohort, "bench", "exchange", "--learners", n_learners, "--parameters", n_values, "--rounds", n_rounds,
                             "--json", *options]))
@@ -134,8 +137,9 @@ def cohort_exchange(world, n_learners, n_values, n_rounds, *options):
 def exchange(world):
     sizes = {1000: 20, 100000: 5} if world.quick else {10000: 300, 1000000: 30, 25000000: 6}
     star = lambda n, r: {"seconds": float(run([world.star, 8, n, r]).split()[0])}
+    cohort = lambda way: lambda _: named({n: cohort_exchange(world, 8, n, r, *way) for n, r in sizes.items()})
     return {
-        "Cohort": lambda _: named({n: cohort_exchange(world, 8, n, r) for n, r in sizes.items()}),
+        **{who: cohort(way) for who, way in WAYS.items()},
         "bare TCP": lambda _: named({n: star(n, r) for n, r in sizes.items()}),
         "gloo": lambda _: named(peer("gloo", 8, "exchange.py", *cases_of(sizes))),
         "MPI, TCP": lambda _: named(peer("mpi-tcp", 8, "exchange.py", *cases_of(sizes))),
@@ -147,14 +151,15 @@ def exchange(world):
 def memory(world):
     n_values = 100000 if world.quick else 25000000
 
-    def measure(n_learners):
+    def measure(n_learners, *way):
         room = int(re.search(r"MemAvailable:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text(encoding="ascii"))[1]) * 1024
         need = (n_learners + 5) * n_values * 9
         if room < need:
             raise Skipped(f"{n_learners} learners want {need / 1e9:.0f} GB of memory, {room / 1e9:.0f} are available")
-        return cohort_exchange(world, n_learners, n_values, 3)
+        return cohort_exchange(world, n_learners, n_values, 3, *way)
 
-    return {f"Cohort, {n} learners": lambda _, n=n: {f"{n_values:,} parameters": measure(n)} for n in (8, 32, 64)}
+    return {f"{who}, {n} learners": lambda _, n=n, way=way: {f"{n_values:,} parameters": measure(n, *way)}
+            for who, way in WAYS.items() for n in (8, 32, 64)}
 
 
 def ring(world):
@@ -177,16 +182,18 @@ def fedavg(world):
     n_rounds = 3 if world.quick else 20
     case = f"{n_rounds} rounds, 10 learners"
 
-    def cohort():
+    def cohort(way):
         summary, _ = world.run_cohort(DIGITS_FEDAVG,
-                                      digit_overrides(world) | {"collaboration.rounds": n_rounds})
+                                      digit_overrides(world) | {"collaboration.rounds": n_rounds}, *way)
         return {"round": {"seconds": summary["round_seconds"]["median"], "accuracy": summary["final"]["test_accuracy"],
                           "learner_bytes": summary["peak_rss_bytes"]["learner"]}}
 
     torch = lambda backend: lambda: peer(backend, 10, "fedavg.py", world.digits, n_rounds)
     once = lambda what: lambda _: {case: timed(what)["round"]}
     world.digits  # drawn before anybody's time runs
-    return {"Cohort": once(cohort), "MPI, TCP, PyTorch": once(torch("mpi-tcp")),
+    cohorts = {who: once(lambda way=way: cohort(way)) for who, way in WAYS.items()}
+    return cohorts | {
+        "MPI, TCP, PyTorch": once(torch("mpi-tcp")),
             "MPI, shared memory, PyTorch": once(torch("mpi")), "gloo, PyTorch": once(torch("gloo"))}
 
 
@@ -293,9 +300,10 @@ class Part:
 
 PARTS = {part.name: part for part in (
     Part("exchange", "Exchange among eight learners",
-         "A process each, models of float32, no training. Cohort, bare TCP (bench/star.c: the same bytes and the same fold, without protocol, "
-         "hash or anything that may fail) and Dask are stars; gloo and MPI all-reduce, and have no server, no join or leave, and no "
-         "tolerance of faults.", exchange, ("milliseconds", "server_bytes", "models", "learner_bytes")),
+         "A process each, models of float32, no training. Cohort's processes read each other's memory, as those of one machine do (services.md), "
+         "or send everything, as between machines (`--wire`). Cohort, bare TCP (bench/star.c: the same bytes and the same fold, without "
+         "protocol, hash or anything that may fail) and Dask are stars; gloo and MPI all-reduce, and have no server, no join or leave, and "
+         "no tolerance of faults.", exchange, ("milliseconds", "server_bytes", "models", "learner_bytes")),
     Part("memory", "Memory of a star", "Three rounds; the coordinator's peak is that of its whole process.", memory,
          ("models", "server_bytes", "learner_bytes", "milliseconds"), 1),
     Part("ring", "All-reduce among four", "Cohort's ring, between learners, beside gloo's and MPI's all-reduce.", ring,

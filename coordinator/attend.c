@@ -139,6 +139,22 @@ static struct pool_job *hear_summary(struct coordinator *coordinator, struct mem
     return pool_turn_end(&coordinator->turn);
 }
 
+// The same of one that lies in its process's memory: that is read, and folded, without the lock.
+static struct pool_job *hear_place(struct attendance *attendance, const struct rpc_call *call,
+                                   const cohort_v1_SmallSummary *summary)
+{
+    struct coordinator *coordinator = attendance->coordinator;
+    struct summary_reading reading;
+    summary_in_place(coordinator, attendance->member, summary, &reading);
+    coordinator_unlock(coordinator);
+    summary_read(&reading, summary);
+    coordinator_lock(coordinator);
+    reading.member = speaker(attendance, call);
+    pool_turn_begin(&coordinator->turn);
+    summary_conclude(&reading);
+    return pool_turn_end(&coordinator->turn);
+}
+
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
 {
     struct attendance *attendance = user;
@@ -166,6 +182,9 @@ static void attend_message(struct rpc_call *call, struct rpc_message *message, v
         evaluated(member, &request.event.evaluated);
     else if (member && request.which_event == cohort_v1_AttendRequest_exchanged_tag)
         exchanged(member, &request.event.exchanged);
+    else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag &&
+             request.event.summary.has_place)
+        at_once = hear_place(attendance, call, &request.event.summary);
     else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag)
         at_once = hear_summary(attendance->coordinator, member, &request.event.summary);
     else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {

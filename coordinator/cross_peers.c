@@ -1,12 +1,15 @@
 #include "coordinator/cross_peers.h"
+#include "base/digest.h"
 #include "base/memory.h"
+#include <stdio.h>
 #include <string.h>
 
 struct cross_peer {
     struct cross_peer *next;
     struct cross_token token;
     struct cross_memory *memory;
-    size_t n; // learners
+    size_t n;                                           // learners
+    char experiment_id[64], model_id[DIGEST_HEX_BYTES]; // that it was given last
 };
 
 _Static_assert(sizeof((cohort_v1_CrossMemory *)0)->token == CROSS_TOKEN_BYTES, "a token as it is sent");
@@ -62,14 +65,41 @@ struct cross_peer *cross_peer_leave(struct cross_peers *all, struct cross_peer *
     return memory_free(peer);
 }
 
+struct cross_memory *cross_peer_memory(const struct cross_peer *peer)
+{
+    return peer ? cross_memory_ref(peer->memory) : NULL;
+}
+
 void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret)
 {
     memcpy(ret->token, &all->own, sizeof all->own);
     ret->address = cross_address(&all->own);
 }
 
-struct cross_memory *cross_peers_find(const struct cross_peers *all, const uint8_t *token, size_t n)
+bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, const char *model_id)
 {
-    const struct cross_peer *peer = n == CROSS_TOKEN_BYTES ? find(all, token) : NULL;
-    return peer ? cross_memory_ref(peer->memory) : NULL;
+    if (strcmp(peer->experiment_id, experiment_id) == 0 && strcmp(peer->model_id, model_id) == 0)
+        return false;
+    snprintf(peer->experiment_id, sizeof peer->experiment_id, "%s", experiment_id);
+    snprintf(peer->model_id, sizeof peer->model_id, "%s", model_id);
+    return true;
+}
+
+struct cross_peer *cross_peers_find(const struct cross_peers *all, const uint8_t *token, size_t n)
+{
+    return n == CROSS_TOKEN_BYTES ? find(all, token) : NULL;
+}
+
+enum status cross_place_take(struct cross_memory *memory, const cohort_v1_Place *place,
+                             bool (*take)(void *user, uint64_t offset, const uint8_t *bytes, size_t n),
+                             void *user, struct error *error)
+{
+    if (!memory)
+        return error_set(
+            error, STATUS_FAILED_PRECONDITION,
+            "a place in the memory of a process that this coordinator has not met; send the bytes");
+    if (place->bytes > CROSS_PLACE_BYTES)
+        return error_set(error, STATUS_INVALID_ARGUMENT, "a place has %llu bytes; tell of at most %d at once",
+                         (unsigned long long)place->bytes, CROSS_PLACE_BYTES);
+    return cross_memory_pass(memory, place->address, place->bytes, place->offset, take, user, error);
 }

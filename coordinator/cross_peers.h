@@ -1,5 +1,5 @@
-// Learners' processes whose memory this one reads and lets read its own (rpc/cross_memory.h), found by their tokens,
-// which nobody else knows.
+// Learners' processes whose memory this one reads and lets read its own (rpc/cross_memory.h), found by their
+// tokens, which nobody else knows.
 #pragma once
 
 #include "cohort/v1/exchange.pb.h"
@@ -18,6 +18,14 @@ enum status cross_peers_open(struct cross_peers *all, struct error *error);
 // The process that a learner says it is in, counted once more; NULL when its memory cannot be read.
 struct cross_peer *cross_peer_join(struct cross_peers *all, const cohort_v1_CrossMemory *said);
 struct cross_peer *cross_peer_leave(struct cross_peers *all, struct cross_peer *peer); // takes NULL too; NULL
-void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret);      // of this process
-// The memory of the process with this token of n bytes, a reference; NULL when there is none.
-struct cross_memory *cross_peers_find(const struct cross_peers *all, const uint8_t *token, size_t n);
+struct cross_memory *cross_peer_memory(const struct cross_peer *peer); // a reference; NULL for NULL
+void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret); // of this process
+// Notes that the process is being given this model; false when it has been given it before.
+bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, const char *model_id);
+// The process with this token of n bytes; NULL when there is none.
+struct cross_peer *cross_peers_find(const struct cross_peers *all, const uint8_t *token, size_t n);
+// Reads a place, which its owner leaves as it is meanwhile, and hands the bytes on as cross_memory_pass does.
+// `memory` NULL: FAILED_PRECONDITION. Without the lock.
+enum status cross_place_take(struct cross_memory *memory, const cohort_v1_Place *place,
+                             bool (*take)(void *user, uint64_t offset, const uint8_t *bytes, size_t n),
+                             void *user, struct error *error);

@@ -45,11 +45,12 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
     } else {
         TRY(sender_of_version(&fetch->sender, version, false, request->offset, error));
     }
-    struct cross_memory *reader = cross_peers_find(&fetch->coordinator->cross_peers,
-                                                   request->memory_token.bytes, request->memory_token.size);
-    if (reader)
+    struct cross_peer *reader = cross_peers_find(&fetch->coordinator->cross_peers,
+                                                 request->memory_token.bytes, request->memory_token.size);
+    if (reader) {
+        cross_peer_give(reader, job->id, ret_header->model_id);
         sender_in_place(fetch->sender);
-    cross_memory_unref(reader);
+    }
     return STATUS_OK;
 }
 
@@ -189,15 +190,14 @@ static void submit_header(struct submission *submission, struct rpc_call *call,
     coordinator_lock(coordinator);
     struct job *job = job_find_live(coordinator, header->experiment_id, &reason, &error);
     bool is_sum = strcmp(header->codec, PARTIAL_CODEC) == 0;
-    struct cross_memory *memory =
-        cross_peers_find(&coordinator->cross_peers, request->memory_token.bytes, request->memory_token.size);
-    submission->memory = memory;
+    submission->memory = cross_peer_memory(
+        cross_peers_find(&coordinator->cross_peers, request->memory_token.bytes, request->memory_token.size));
     if (job && is_sum)
         status =
             job_partial_begin(job, header, &submission->members, call, &submission->sum, &reason, &error);
     else if (job)
-        status = job_upload_begin(job, header, request->offset, memory != NULL, call, &submission->upload,
-                                  &reason, &error);
+        status = job_upload_begin(job, header, request->offset, submission->memory != NULL, call,
+                                  &submission->upload, &reason, &error);
     if (status == STATUS_OK && !is_sum)
         submission->member = job->slots[submission->upload.slot].member;
     if (status == STATUS_OK) {
@@ -242,22 +242,6 @@ static void renew_lease(struct submission *submission)
     coordinator_unlock(submission->coordinator);
 }
 
-// The bytes lie with the learner until they are read, here and now.
-static enum status take_place(struct submission *submission, const cohort_v1_Place *place,
-                              bool (*take)(void *, uint64_t, const uint8_t *, size_t), void *taker,
-                              struct error *error)
-{
-    const struct cross_memory *memory = submission->memory;
-    if (!memory)
-        return error_set(
-            error, STATUS_FAILED_PRECONDITION,
-            "a place in the memory of a process that this coordinator has not met; send the bytes");
-    if (place->bytes > CROSS_PLACE_BYTES)
-        return error_set(error, STATUS_INVALID_ARGUMENT, "a place has %llu bytes; tell of at most %d at once",
-                         (unsigned long long)place->bytes, CROSS_PLACE_BYTES);
-    return cross_memory_pass(memory, place->address, place->bytes, place->offset, take, taker, error);
-}
-
 // Where the bytes go: straight into the upload, unless someone else has to see them.
 static enum status take_chunk(struct submission *submission, struct rpc_message *message,
                               cohort_v1_SubmitSummaryRequest *request, struct error *error)
@@ -277,7 +261,7 @@ static enum status take_chunk(struct submission *submission, struct rpc_message 
     if (status == STATUS_OK && request->has_place)
         status = chunk.present ? error_set(error, STATUS_INVALID_ARGUMENT,
                                            "a message has data and a place; send one of them")
-                               : take_place(submission, &request->place, take, taker, error);
+                               : cross_place_take(submission->memory, &request->place, take, taker, error);
     if (status == STATUS_OK && request->has_header && upload->upload)
         job_upload_note_hash(upload, &request->header);
     return status;

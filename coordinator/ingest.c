@@ -133,7 +133,7 @@ static enum status wait_in_file(struct upload *upload, struct error *error)
 }
 
 static enum status begin_values(struct upload **ret, struct ingest *ingest, const struct contribution *from,
-                                uint32_t n_summaries, struct error *error)
+                                uint32_t n_summaries, bool passes, struct error *error)
 {
     struct upload *upload = begin(ingest, from);
     if (!upload)
@@ -141,7 +141,7 @@ static enum status begin_values(struct upload **ret, struct ingest *ingest, cons
     upload->n_summaries = n_summaries;
     upload->value_bytes = n_summaries ? sizeof(int64_t) : sizeof(float);
     upload->whole_bytes = ingest->n_values * upload->value_bytes;
-    if (!ingest->gathers)
+    if (!ingest->gathers && (!passes || upload_is_bounded(upload)))
         hold(upload);
     enum status status = STATUS_OK;
     if (!ingest->gathers && !upload->held && upload_is_bounded(upload))
@@ -156,13 +156,19 @@ static enum status begin_values(struct upload **ret, struct ingest *ingest, cons
 enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                        struct error *error)
 {
-    return begin_values(ret, ingest, from, 0, error);
+    return begin_values(ret, ingest, from, 0, false, error);
+}
+
+enum status upload_new_passing(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                               struct error *error)
+{
+    return begin_values(ret, ingest, from, 0, true, error);
 }
 
 enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                             uint32_t n_summaries, struct error *error)
 {
-    return begin_values(ret, ingest, from, n_summaries, error);
+    return begin_values(ret, ingest, from, n_summaries, false, error);
 }
 
 enum status upload_new_coded(struct upload **ret, struct ingest *ingest, const struct contribution *from,
@@ -196,14 +202,6 @@ void upload_around(struct upload *upload, struct version *version, size_t n)
         return;
     upload->around = version_ref(version);
     upload->n_around = n;
-}
-
-void upload_pass(struct upload *upload)
-{
-    if (!upload->held || upload->base || upload->n_summaries || upload_is_bounded(upload))
-        return;
-    unreserve(upload->ingest, upload->whole_bytes);
-    upload->held = memory_free(upload->held);
 }
 
 // What was folded of a broken upload is taken out of a reduction that can do so; true when it cannot.

@@ -34,6 +34,10 @@ struct reduction *ingest_reduction(struct ingest *ingest);
 // memory.
 enum status upload_new(struct upload **ret, struct ingest *ingest, const struct contribution *from,
                        struct error *error);
+// The same for one that is read from a learner's memory, and so is there in a moment: it is not held back
+// although there is room, unless something is still to be found out about it.
+enum status upload_new_passing(struct upload **ret, struct ingest *ingest, const struct contribution *from,
+                               struct error *error);
 // The same for a relay's partial sum of `n_summaries`, `from` telling of them together: its bytes are
 // little-endian int64, the ring's own sums. The reducer must have sums.
 enum status upload_new_sums(struct upload **ret, struct ingest *ingest, const struct contribution *from,
@@ -64,9 +68,6 @@ void upload_bind(struct upload *upload, const struct contribution *from);
 // rpc_message_decode_chunk. False after a fault, which upload_fault tells: bytes out of order, too many, or
 // values that the reduction refuses.
 bool upload_take(void *upload, uint64_t offset, const uint8_t *run, size_t bytes);
-// What is read from a learner's memory in a moment is not held back although there is room, unless something
-// is still to be found out about it. Before the first byte.
-void upload_pass(struct upload *upload);
 uint64_t upload_received(const struct upload *upload);
 const struct error *upload_fault(const struct upload *upload); // status OK: none
 

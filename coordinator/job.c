@@ -111,6 +111,7 @@ struct job *job_free(struct job *job)
     ingest_unref(job->ingest);
     ingest_unref(job->reducing);
     version_unref(job->current);
+    version_unref(job->retired);
     downlink_release(&job->downlink);
     version_unref(job->evaluating);
     workspace_free(job->test.workspace);
@@ -187,6 +188,7 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
     for (uint32_t slot = 0; slot < job->n_slots; slot++)
         job_spool_drop(job, slot);
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
+    job->retired = version_unref(job->retired);
     job_release_test(job);
     job_journal_state(job);
     job_event_state(job);

@@ -108,6 +108,7 @@ struct job {
     struct algorithm_plan plan;
     struct layout layout;     // of the current version's model
     struct version *current;  // last committed, or the initial one
+    struct version *retired;  // the one before, whose memory the next one may take; or NULL
     struct downlink downlink; // it, as it is sent; empty where it is sent as it is
     struct ingest *ingest;    // NULL once the experiment is over
     struct test_data test;
@@ -227,6 +228,19 @@ struct contribution job_contribution(const struct job *job, uint32_t slot, uint6
 // A summary that came on the control stream (small_summary.c): takes it, or tells the member why not.
 void small_summary(struct coordinator *coordinator, struct member *member,
                    const cohort_v1_SmallSummary *summary);
+// The same of one that lies in the memory of the member's process: what is read without the lock, then
+// concluded.
+struct summary_reading {
+    struct member *member; // who is told; NULL: nobody any more
+    struct cross_memory *memory;
+    struct job_upload upload;
+    struct error error; // in reading; what is wrong with the summary is the upload's fault
+    bool begun;         // else the member has been told
+};
+void summary_in_place(struct coordinator *coordinator, struct member *member,
+                      const cohort_v1_SmallSummary *summary, struct summary_reading *ret);
+void summary_read(struct summary_reading *reading, const cohort_v1_SmallSummary *summary); // without the lock
+void summary_conclude(struct summary_reading *reading);
 // Folds the slot's parked summary in the pool.
 void job_admit_parked(struct job *job, uint32_t slot, uint32_t staleness);
 void job_drop_parked(struct job *job, uint32_t slot);

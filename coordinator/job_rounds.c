@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "coordinator/job.h"
+#include "experiment/coding.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -76,6 +77,25 @@ static void add_small_model(struct job *job, uint32_t slot, cohort_v1_Assignment
     ret->model = copy;
 }
 
+// Where the model lies, for a learner's process that reads it from there, once; by the time that another one
+// may lie there its assignment is void, and the model's id tells.
+static void add_place(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
+{
+    const struct member *member = job->slots[slot].member;
+    const struct version *current = job->current;
+    size_t bytes = current->n_shared * sizeof(float);
+    if (!member->cross || job_between_peers(job))
+        return;
+    ret->place_bytes = CROSS_PLACE_BYTES;
+    if (ret->attempt > 1 || current->round != ret->model_round || bytes > CROSS_PLACE_BYTES ||
+        !member->model_bytes || !experiment_sends_models(&job->experiment.options) ||
+        !cross_peer_give(member->cross, job->id, current->id))
+        return;
+    job->bytes_down += bytes;
+    ret->has_model_place = true;
+    ret->model_place = (cohort_v1_Place){.address = cross_address(current->values), .bytes = bytes};
+}
+
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
                    int64_t left_ms)
 {
@@ -102,7 +122,9 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
     assignment->summary_bytes = SMALL_BYTES_MAX;
     assignment->summary_received = job_kept_bytes(job, slot);
-    add_small_model(job, slot, assignment);
+    add_place(job, slot, assignment);
+    if (!assignment->has_model_place)
+        add_small_model(job, slot, assignment);
     member_send(member, &message);
     memory_free(assignment->model);
 }

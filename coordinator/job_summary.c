@@ -220,12 +220,14 @@ static enum status hold_upload(const struct job *job, uint32_t slot, struct uplo
 
 // Without rounds in step a summary is kept apart until it is whole: a commit does not wait for it.
 static enum status open_upload(struct job *job, const cohort_v1_SummaryHeader *header, uint32_t slot,
-                               struct upload **ret, struct error *error)
+                               bool in_place, struct upload **ret, struct error *error)
 {
     const struct contribution from = job_contribution(job, slot, header->weight, 0);
     struct upload *upload = NULL;
     const struct coder coder = coder_of(job, slot, header->round);
-    if (coder_is_identity(&coder))
+    if (coder_is_identity(&coder) && in_place && !job->rules.continuous)
+        TRY(upload_new_passing(&upload, job->ingest, &from, error));
+    else if (coder_is_identity(&coder))
         TRY(upload_new(&upload, job->ingest, &from, error));
     else
         TRY(upload_new_coded(&upload, job->ingest, &from, &coder, version_ref(job->current), error));
@@ -295,9 +297,7 @@ enum status job_upload_begin(struct job *job, const cohort_v1_SummaryHeader *hea
         TRY(may_begin(job, header, &slot, ret_reason, error));
     }
     struct upload *upload = NULL;
-    TRY(open_upload(job, header, slot, &upload, error));
-    if (in_place && !job->rules.continuous)
-        upload_pass(upload);
+    TRY(open_upload(job, header, slot, in_place, &upload, error));
     fill_upload(job, header, slot, call, ret);
     ret->upload = upload;
     mark(job, ret);

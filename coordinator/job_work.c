@@ -14,7 +14,8 @@
 
 enum {
     RANGE_VALUES = 1 << 18,    // reduced and re-updated by a thread at a time
-    IN_PLACE_VALUES = 4 << 20, // larger models are replaced in place when nobody reads them
+    IN_PLACE_VALUES = 4 << 20, // larger models are replaced in place when nobody reads them; others lie by
+                               // turns in two places
 };
 
 // ---- preparing ------------------------------------------------------------------------------------------
@@ -264,10 +265,14 @@ static enum status choose_place(struct job *job, struct error *error)
     pthread_mutex_lock(&coordinator->lock);
     job->in_place = job->current->n_values > IN_PLACE_VALUES && !algorithm_of(job)->resolve &&
                     experiment_sends_models(&job->experiment.options) && version_unshared(job->current);
-    pthread_mutex_unlock(&coordinator->lock);
-    if (job->in_place)
+    if (job->in_place) {
         job->committing = job->current;
-    else
+    } else if (job->retired && version_unshared(job->retired)) {
+        job->committing = job->retired;
+        job->retired = NULL;
+    }
+    pthread_mutex_unlock(&coordinator->lock);
+    if (!job->committing)
         TRY(version_new(&job->committing, &job->layout, job->current->n_shared, job->current->n_values,
                         error));
     return STATUS_OK;
@@ -369,7 +374,8 @@ void job_conclude_round(struct job *job, double parameter_distance)
 static void take_next(struct job *job, const uint8_t *sha256)
 {
     if (!job->in_place) {
-        version_unref(job->current);
+        version_unref(job->retired);
+        job->retired = job->current->n_values <= IN_PLACE_VALUES ? job->current : version_unref(job->current);
         job->current = job->committing;
     }
     job->current->round = round_number(job->round);

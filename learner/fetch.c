@@ -1,5 +1,5 @@
-// The round's model, fetched once for all learners of the process: in chunks, or read where it lies when the coordinator is
-// on this machine.
+// The round's model, fetched once for all learners of the process: in chunks, or read where it lies when the
+// coordinator is on this machine.
 #include "base/log.h"
 #include "base/memory.h"
 #include "learner/host.h"
@@ -305,6 +305,42 @@ void study_give(struct study *study, const struct given_model *given)
         return;
     }
     study->round = given->round;
+    study->complete = true;
+}
+
+static bool has_id(const struct study *study, const char *id)
+{
+    char found[DIGEST_HEX_BYTES];
+    digest_hex(digest_of(study->values, (size_t)study->incoming.bytes), found);
+    return strcmp(found, id) == 0;
+}
+
+void study_read(struct study *study, uint32_t round, const char *id, const cohort_v1_Place *place)
+{
+    struct host *host = study->host;
+    struct error error = ERROR_INIT;
+    if (!study->variants || study->fetch || !host->reads || study_has(study, round, id) ||
+        place->bytes != plan_shared_values(&study->plan) * sizeof(float))
+        return;
+    if (!study->values)
+        study->values = memory_floats(plan_shared_values(&study->plan));
+    if (!study->values)
+        return; // the fetch tells of it
+    begin_another(study, round, id);
+    if (incoming_begin(study, round, false, 0, &error) != STATUS_OK)
+        return;
+    enum status status = cross_memory_read(host->reads, place->address, study->values, place->bytes, &error);
+    if (status != STATUS_OK) {
+        log_debug("reading the model failed", LOG_S("experiment", study->id), LOG_S("error", error.message));
+        host->reads = cross_memory_unref(host->reads); // it is to be sent
+    }
+    if (status != STATUS_OK || !has_id(study, id)) { // or another is there by now
+        study_forget(study);
+        return;
+    }
+    study->received = place->bytes;
+    host->received_bytes += place->bytes;
+    study->round = round;
     study->complete = true;
 }
 

@@ -1,10 +1,13 @@
-// A small summary, sent on the control stream. It is copied into the message, so the learner is free at once;
-// only a refusal is answered. When the stream is lost on the way, the assignment comes again.
+// A small summary, sent on the control stream. It is copied into the message, or left where it is, as the
+// next assignment comes when it has been read: so the learner is free at once, and only a refusal is
+// answered. When the stream is lost on the way, the assignment comes again.
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/trace.h"
 #include "learner/host.h"
 #include <string.h>
+
+enum { PLACE_BYTES_MIN = 16 << 10 };
 
 static size_t summary_bytes(const struct learner *learner, const void **ret)
 {
@@ -14,12 +17,39 @@ static size_t summary_bytes(const struct learner *learner, const void **ret)
     return bytes;
 }
 
+// What is left where it is, for the coordinator to read; the smallest is copied as fast. What has failed once
+// is sent, and so is what a crowd has, where others wait for its room.
+static bool stays_in_place(const struct learner *learner, size_t n)
+{
+    const struct host *host = learner->host;
+    return host->is_read && host->n_learners < CROWD && learner->n_retries == 0 && n > PLACE_BYTES_MIN &&
+           n <= learner->assignment.place_bytes && n <= CROSS_PLACE_BYTES;
+}
+
 bool learner_submits_small(const struct learner *learner)
 {
     const void *bytes;
     uint64_t most = learner->assignment.summary_bytes;
     size_t n = summary_bytes(learner, &bytes);
-    return most && n <= most && n <= SMALL_BYTES_MAX;
+    return most && ((n <= most && n <= SMALL_BYTES_MAX) || stays_in_place(learner, n));
+}
+
+static bool fill_values(const struct learner *learner, const void *bytes, size_t n,
+                        cohort_v1_SmallSummary *ret)
+{
+    ret->has_place = stays_in_place(learner, n);
+    if (ret->has_place) {
+        ret->place.address = cross_address(bytes);
+        ret->place.bytes = n;
+        return true;
+    }
+    ret->data = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n));
+    if (!ret->data)
+        return false;
+    ret->data->size = (pb_size_t)n;
+    if (n)
+        memcpy(ret->data->bytes, bytes, n);
+    return true;
 }
 
 void learner_submit_small(struct learner *learner)
@@ -32,16 +62,12 @@ void learner_submit_small(struct learner *learner)
     int64_t begun_ns = trace_begin();
     if (!learner->joined)
         return; // still assigned, and told so again once it has joined
-    summary->data = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n));
-    if (!summary->data) {
+    if (!fill_values(learner, bytes, n, summary)) {
         learner_pause(learner, learner_backoff_ms(learner, learner->n_retries++));
         return;
     }
     summary->has_header = true;
     learner_fill_header(learner, &summary->header);
-    summary->data->size = (pb_size_t)n;
-    if (n)
-        memcpy(summary->data->bytes, bytes, n);
     learner->assigned = false;
     learner->tally.sent_bytes += n;
     learner_send(learner, &request);

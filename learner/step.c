@@ -432,6 +432,8 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
                                                          .base = assignment->model_base,
                                                          .bytes = assignment->model->bytes,
                                                          .n = assignment->model->size});
+    if (assignment->has_model_place && learner->activity == ACTIVITY_NONE)
+        study_read(learner->study, assignment->model_round, assignment->model_id, &assignment->model_place);
     peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
     learner->model_gone = false;

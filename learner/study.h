@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/sha256.h"
+#include "cohort/v1/exchange.pb.h"
 #include "experiment/experiment.h"
 #include "learner/incoming.h"
 #include "rpc/rpc.h"
@@ -86,6 +87,8 @@ struct given_model {
 };
 // The same model, given. Left alone when it does not fit, or another is being fetched.
 void study_give(struct study *study, const struct given_model *given);
+// The same, read from where it lies in the coordinator's memory; what is there must have that id.
+void study_read(struct study *study, uint32_t round, const char *id, const cohort_v1_Place *place);
 // The values are no model any more.
 void study_forget(struct study *study);
 bool study_has(const struct study *study, uint32_t round, const char *id);

@@ -13,14 +13,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-// A tile, and the sums that it is added to, fit a usual L2 cache of 1 MiB. It begins where vectors do,
-// at a multiple of 64: the kernel copies several times as fast where both ends lie alike.
+// A tile, and the sums that it is added to, fit a usual L2 cache of 1 MiB. It begins where vectors do, at a
+// multiple of 64: the kernel copies several times as fast where both ends lie alike.
 enum { BACKLOG = 16, TILE_BYTES = 256 << 10, VECTOR_BYTES = 64 };
 
 struct cross_memory {
     atomic_uint references;
     pid_t pid;
     int pidfd; // tells whether `pid` is still the same process
+    // A block for a tile that nobody uses now, or NULL. Freed each time, it would leave holes in the heap.
+    _Atomic(uint8_t *) spare;
 };
 
 struct cross_door {
@@ -62,6 +64,7 @@ struct cross_memory *cross_memory_unref(struct cross_memory *memory)
     if (!memory || atomic_fetch_sub_explicit(&memory->references, 1, memory_order_acq_rel) != 1)
         return NULL;
     close(memory->pidfd);
+    memory_free(memory->spare);
     return memory_free(memory);
 }
 
@@ -91,24 +94,25 @@ enum status cross_memory_read(const struct cross_memory *memory, uint64_t addres
     return error_set(error, STATUS_ABORTED, "process %d ended while its memory was read", (int)memory->pid);
 }
 
-enum status cross_memory_pass(const struct cross_memory *memory, uint64_t address, uint64_t n,
-                              uint64_t offset,
+enum status cross_memory_pass(struct cross_memory *memory, uint64_t address, uint64_t n, uint64_t offset,
                               bool (*take)(void *user, uint64_t offset, const uint8_t *bytes, size_t n),
                               void *user, struct error *error)
 {
-    cleanup_free uint8_t *block = memory_alloc(TILE_BYTES + VECTOR_BYTES);
-    size_t some;
-    if (!block)
-        return error_no_memory(error, TILE_BYTES);
+    size_t some = TILE_BYTES + VECTOR_BYTES;
+    uint8_t *block = atomic_exchange(&memory->spare, NULL);
+    if (!block && !(block = memory_alloc(some)))
+        return error_no_memory(error, some);
     uint8_t *tile = block + (-(uintptr_t)block & (VECTOR_BYTES - 1));
-    for (uint64_t at = 0; at < n; at += some) {
+    enum status status = STATUS_OK;
+    for (uint64_t at = 0; at < n && status == STATUS_OK; at += some) {
         some = n - at < TILE_BYTES ? (size_t)(n - at) : TILE_BYTES;
-        TRY(cross_memory_read(memory, address + at, tile, some, error));
-        if (!take(user, offset + at, tile, some))
-            return error_set(error, STATUS_ABORTED, "the bytes at '%llu' were refused",
-                             (unsigned long long)(offset + at));
+        status = cross_memory_read(memory, address + at, tile, some, error);
+        if (status == STATUS_OK && !take(user, offset + at, tile, some))
+            status = error_set(error, STATUS_ABORTED, "the bytes at '%llu' were refused",
+                               (unsigned long long)(offset + at));
     }
-    return STATUS_OK;
+    memory_free(atomic_exchange(&memory->spare, block));
+    return status;
 }
 
 static bool holds(const struct cross_memory *memory, const struct cross_token *token, uint64_t address)
@@ -131,6 +135,7 @@ static struct cross_memory *peer_of(int fd)
         return memory_free(memory);
     *memory = (struct cross_memory){.pid = peer.pid, .pidfd = pidfd};
     atomic_init(&memory->references, 1);
+    atomic_init(&memory->spare, NULL);
     return memory;
 }
 

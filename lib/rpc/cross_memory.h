@@ -1,11 +1,11 @@
-// Memory that processes of one machine and one user read from each other (cross-memory attach, as MPI does on a
-// node): parameters go from where they lie to where they are wanted, once, and only the place is told on the
-// connection.
+// Memory that processes of one machine and one user read from each other (cross-memory attach, as MPI does on
+// a node): parameters go from where they lie to where they are wanted, once, and only the place is told on
+// the connection.
 //
 // What a peer says on a connection does not make it a neighbour. The learner opens a door: a socket in the
 // abstract namespace, under a token that nobody can guess and that it tells its coordinator. Whoever can
-// connect to it is on this machine, and the kernel tells either side which process and which user the other is.
-// That its memory may be read is tried: the token lies there, at the address that was told. Where any of
+// connect to it is on this machine, and the kernel tells either side which process and which user the other
+// is. That its memory may be read is tried: the token lies there, at the address that was told. Where any of
 // this fails, and always between machines, bytes go over the connection.
 #pragma once
 
@@ -37,26 +37,25 @@ struct cross_memory *cross_memory_unref(struct cross_memory *memory);
 // Reads n bytes from `address` there. ABORTED when the process is gone, or has nothing there.
 enum status cross_memory_read(const struct cross_memory *memory, uint64_t address, void *to, size_t n,
                               struct error *error);
-// Reads n bytes from `address` there tile by tile, and hands them to `take` in order, from `offset` on. ABORTED
-// also when `take` returns false.
-enum status cross_memory_pass(const struct cross_memory *memory, uint64_t address, uint64_t n,
-                              uint64_t offset,
+// Reads n bytes from `address` there tile by tile, and hands them to `take` in order, from `offset` on.
+// ABORTED also when `take` returns false.
+enum status cross_memory_pass(struct cross_memory *memory, uint64_t address, uint64_t n, uint64_t offset,
                               bool (*take)(void *user, uint64_t offset, const uint8_t *bytes, size_t n),
                               void *user, struct error *error);
 
 // ---- the side that is asked to look
 
-// The process behind the door of `token`, in whose memory the token lies at `address`. NULL: it is not on this
-// machine, is another user's, or may not be read. Does not wait.
+// The process behind the door of `token`, in whose memory the token lies at `address`. NULL: it is not on
+// this machine, is another user's, or may not be read. Does not wait.
 struct cross_memory *cross_memory_knock(const struct cross_token *token, uint64_t address);
 
 // ---- the side that opens a door
 
 struct cross_door;
 enum status cross_door_open(struct cross_door **ret, struct error *error);
-struct cross_door *cross_door_close(struct cross_door *door); // which may be NULL
+struct cross_door *cross_door_close(struct cross_door *door);              // which may be NULL
 const struct cross_token *cross_door_token(const struct cross_door *door); // stays where it is
-// Of all who have knocked: the one in whose memory `token` lies at `address`, from now on known; NULL when there
-// is none, or its memory may not be read. The caller's reference.
+// Of all who have knocked: the one in whose memory `token` lies at `address`, from now on known; NULL when
+// there is none, or its memory may not be read. The caller's reference.
 struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,
                                      uint64_t address);

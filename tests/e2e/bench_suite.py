@@ -26,14 +26,14 @@ def check_run():
     figures = json.loads((home / "out/exchange.json").read_text())
     assert list(figures) == ["1,000 parameters", "100,000 parameters"], figures
     for case, contestants in figures.items():
-        assert list(contestants) == ["Cohort", "bare TCP"], contestants
+        assert list(contestants) == ["Cohort", "Cohort over TCP", "bare TCP"], contestants
         ours, bare = contestants["Cohort"][0], contestants["bare TCP"][0]
         assert 0 < bare["seconds"] < 10 and 0 < ours["seconds"] < 10 and ours["server_bytes"] > 1e6, figures
         row = re.search(r"\|  \| bare TCP \| ([\d.]+) \| ([\d.]+) \|", done.stdout[done.stdout.index(f"| {case} |"):])
         assert row and abs(float(row[1]) - bare["seconds"] * 1e3) <= 0.5, done.stdout
         assert abs(float(row[2]) - ours["seconds"] / bare["seconds"]) < 0.006, done.stdout
     drawing = xml.dom.minidom.parse(str(home / "out/exchange.svg"))
-    assert len(drawing.getElementsByTagName("rect")) == 1 + 4, "a background, and a bar each"
+    assert len(drawing.getElementsByTagName("rect")) == 1 + 6, "a background, and a bar each"
 
 
 def check_refusals():

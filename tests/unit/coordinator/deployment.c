@@ -230,15 +230,9 @@ void peer_heartbeat(struct peer *peer)
     say(peer, &request);
 }
 
-void peer_submit_with(struct deployment *deployment, struct peer *upload, const char *name,
-                      uint64_t incarnation, uint32_t round, uint32_t attempt,
-                      const cohort_v1_CrossMemory *memory)
+void peer_fill_header(cohort_v1_SummaryHeader *header, const char *name, uint64_t incarnation, uint32_t round,
+                      uint32_t attempt)
 {
-    cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
-    cohort_v1_SummaryHeader *header = &request.header;
-    open_call(deployment, upload, "/cohort.v1.Exchange/SubmitSummary",
-              cohort_v1_SubmitSummaryResponse_fields);
-    request.has_header = true;
     snprintf(header->experiment_id, sizeof header->experiment_id, "test");
     snprintf(header->learner, sizeof header->learner, "%s", name);
     snprintf(header->codec, sizeof header->codec, "f32");
@@ -248,6 +242,18 @@ void peer_submit_with(struct deployment *deployment, struct peer *upload, const 
     header->n_values = MODEL_VALUES;
     header->bytes = MODEL_VALUES * sizeof(float);
     header->weight = 1;
+}
+
+void peer_submit_with(struct deployment *deployment, struct peer *upload, const char *name,
+                      uint64_t incarnation, uint32_t round, uint32_t attempt,
+                      const cohort_v1_CrossMemory *memory)
+{
+    cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
+    cohort_v1_SummaryHeader *header = &request.header;
+    open_call(deployment, upload, "/cohort.v1.Exchange/SubmitSummary",
+              cohort_v1_SubmitSummaryResponse_fields);
+    request.has_header = true;
+    peer_fill_header(header, name, incarnation, round, attempt);
     if (memory) {
         request.memory_token.size = sizeof memory->token;
         memcpy(request.memory_token.bytes, memory->token, sizeof memory->token);

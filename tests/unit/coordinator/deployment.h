@@ -57,6 +57,9 @@ bool peer_wait_closed(struct peer *peer, int ms);
 // Opens an upload with its header; the values follow with peer_send_values.
 void peer_submit(struct deployment *deployment, struct peer *upload, const char *name, uint64_t incarnation,
                  uint32_t round, uint32_t attempt);
+// Of MODEL_VALUES float32 values.
+void peer_fill_header(cohort_v1_SummaryHeader *header, const char *name, uint64_t incarnation, uint32_t round,
+                      uint32_t attempt);
 // With the token of the memory that its places are in, or NULL.
 void peer_submit_with(struct deployment *deployment, struct peer *upload, const char *name,
                       uint64_t incarnation, uint32_t round, uint32_t attempt,

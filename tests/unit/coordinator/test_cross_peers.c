@@ -1,4 +1,5 @@
-// Summaries and models that stay where they are: a learner's process, here this one, whose memory the coordinator reads.
+// Summaries and models that stay where they are: a learner's process, here this one, whose memory the
+// coordinator reads.
 #include "deployment.h"
 #include "rpc/cross_memory.h"
 #include <stdio.h>
@@ -53,7 +54,8 @@ static void tell_place(const void *address, uint64_t offset, uint64_t bytes)
     cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
     request.has_place = true;
     request.place = (cohort_v1_Place){.offset = offset, .address = cross_address(address), .bytes = bytes};
-    rpc_call_send(upload.call, cohort_v1_SubmitSummaryRequest_fields, &request, NULL); // it may be refused already
+    rpc_call_send(upload.call, cohort_v1_SubmitSummaryRequest_fields, &request,
+                  NULL); // it may be refused already
 }
 
 static void open_upload(bool with_token)
@@ -99,7 +101,8 @@ static void expect_refused(enum status status)
     peer_release(&upload);
 }
 
-// After each refusal the same summary comes as bytes, once the coordinator has seen the end of the call before.
+// After each refusal the same summary comes as bytes, once the coordinator has seen the end of the call
+// before.
 static void send_bytes(void)
 {
     bool accepted = false;
@@ -199,8 +202,7 @@ static void got_model(struct rpc_call *call, struct rpc_message *message, void *
         cr_assert_eq(response.place.offset, *received);
         cr_assert_leq(response.place.offset + response.place.bytes, sizeof fetched);
         cr_assert_eq(cross_memory_read(coordinator_memory, response.place.address,
-                                       (char *)fetched + response.place.offset, response.place.bytes,
-                                       &error),
+                                       (char *)fetched + response.place.offset, response.place.bytes, &error),
                      STATUS_OK);
         *received += response.place.bytes;
     }
@@ -239,16 +241,15 @@ Test(cross_peers, a_model_stays_until_the_learner_has_read_it)
     start(true);
     memory = own_memory();
     peer_join_with(&deployment, &a, "a", 1, &memory);
-    const cohort_v1_Welcome *welcome =
-        &peer_expect(&a, cohort_v1_AttendResponse_welcome_tag)->event.welcome;
+    const cohort_v1_Welcome *welcome = &peer_expect(&a, cohort_v1_AttendResponse_welcome_tag)->event.welcome;
     memcpy(&token, welcome->memory.token, sizeof token);
     coordinator_memory = cross_door_meet(door, &token, welcome->memory.address);
     cr_assert_not_null(coordinator_memory);
     peer_expect(&a, cohort_v1_AttendResponse_enrol_tag);
     peer_ready(&a, "test", 10);
     peer_expect(&a, cohort_v1_AttendResponse_assignment_tag);
-    cr_assert_eq(rpc_call_start(&call, deployment.channel, "/cohort.v1.Exchange/FetchModel", 0, true,
-                                &events, &received, &error),
+    cr_assert_eq(rpc_call_start(&call, deployment.channel, "/cohort.v1.Exchange/FetchModel", 0, true, &events,
+                                &received, &error),
                  STATUS_OK);
     snprintf(request.experiment_id, sizeof request.experiment_id, "test");
     snprintf(request.learner, sizeof request.learner, "a");
@@ -264,6 +265,64 @@ Test(cross_peers, a_model_stays_until_the_learner_has_read_it)
     cr_expect_eq(memcmp(fetched, deployment.coordinator->jobs->current->values, sizeof fetched), 0);
     pthread_mutex_unlock(&deployment.coordinator->lock);
     rpc_call_unref(call);
+    cross_memory_unref(coordinator_memory);
+    stop();
+}
+
+// ---- on the control stream ------------------------------------------------------------------------------
+
+static void say_place(uint64_t weight, const void *address, uint64_t bytes)
+{
+    cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_summary_tag};
+    cohort_v1_SmallSummary *summary = &request.event.summary;
+    summary->has_header = true;
+    peer_fill_header(&summary->header, "a", 1, 1, 1);
+    summary->header.weight = weight;
+    summary->has_place = true;
+    summary->place = (cohort_v1_Place){.address = cross_address(address), .bytes = bytes};
+    cr_assert_eq(rpc_call_send(a.call, cohort_v1_AttendRequest_fields, &request, NULL), STATUS_OK);
+}
+
+Test(cross_peers, a_round_needs_nothing_but_places_on_the_control_stream)
+{
+    cohort_v1_CrossMemory memory;
+    float model[MODEL_VALUES];
+    struct error error = ERROR_INIT;
+    start(true);
+    memory = own_memory();
+    peer_join_with(&deployment, &a, "a", 1, &memory);
+    const cohort_v1_Welcome *welcome = &peer_expect(&a, cohort_v1_AttendResponse_welcome_tag)->event.welcome;
+    struct cross_token token;
+    memcpy(&token, welcome->memory.token, sizeof token);
+    coordinator_memory = cross_door_meet(door, &token, welcome->memory.address);
+    cr_assert_not_null(coordinator_memory);
+    peer_expect(&a, cohort_v1_AttendResponse_enrol_tag);
+    peer_ready(&a, "test", 10);
+    const cohort_v1_Assignment *assignment =
+        &peer_expect(&a, cohort_v1_AttendResponse_assignment_tag)->event.assignment;
+    cr_assert(assignment->has_model_place);
+    cr_assert_null(assignment->model);
+    cr_assert_eq(assignment->place_bytes, CROSS_PLACE_BYTES);
+    cr_assert_eq(
+        cross_memory_read(coordinator_memory, assignment->model_place.address, model, sizeof model, &error),
+        STATUS_OK);
+    for (size_t i = 0; i < MODEL_VALUES; i++)
+        model[i] += 1;
+    say_place(1, (const void *)16, sizeof model); // nothing is there: it may come again
+    cr_assert_eq(peer_expect(&a, cohort_v1_AttendResponse_refused_tag)->event.refused.reason,
+                 cohort_v1_Reason_REASON_UNSPECIFIED);
+    say_place(1, model, sizeof model - 4); // cut short, likewise
+    cr_assert_eq(peer_expect(&a, cohort_v1_AttendResponse_refused_tag)->event.refused.round, 1);
+    say_place(1, model, sizeof model);
+    assignment = &peer_expect(&a, cohort_v1_AttendResponse_assignment_tag)->event.assignment;
+    cr_expect_eq(assignment->round, 2);
+    float next[MODEL_VALUES];
+    cr_assert(assignment->has_model_place);
+    cr_assert_eq(
+        cross_memory_read(coordinator_memory, assignment->model_place.address, next, sizeof next, &error),
+        STATUS_OK);
+    for (size_t i = 0; i < MODEL_VALUES; i++)
+        cr_expect_float_eq(next[i], model[i], 1e-6);
     cross_memory_unref(coordinator_memory);
     stop();
 }

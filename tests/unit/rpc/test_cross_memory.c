@@ -1,6 +1,6 @@
 // Reading another process's memory: who may, and what becomes of it when that process is gone.
-#include "rpc/cross_memory.h"
 #include "base/memory.h"
+#include "rpc/cross_memory.h"
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <string.h>
