@@ -1,13 +1,15 @@
-// Batches: samples gathered from a learner's part into one buffer, again and again.
+// Batches: samples of a learner's part that lie together, where they are or gathered into one buffer, again
+// and again.
 #pragma once
 
 #include "data/dataset.h"
 
 struct batch {
-    float *features; // [capacity, sample]
-    int32_t *classes;
-    float *values;
-    struct targets targets; // points at the two above
+    const float *features;  // [n, sample] of what was loaded last
+    struct targets targets; // likewise
+    float *room;            // [capacity, sample], where samples are gathered
+    int32_t *class_room;
+    float *value_room;
 };
 
 #define BATCH_INIT ((struct batch){0})

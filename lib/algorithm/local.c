@@ -10,7 +10,8 @@ void tally_add(struct tally *tally, const struct model *model, const struct batc
     if (!outputs || batch->targets.type != TARGET_CLASS)
         return;
     for (size_t i = 0; i < n; i++)
-        tally->n_correct += model_class(model, outputs + i * model_n_outputs(model)) == batch->classes[i];
+        tally->n_correct +=
+            model_class(model, outputs + i * model_n_outputs(model)) == batch->targets.classes[i];
 }
 
 double tally_loss(const struct tally *tally)

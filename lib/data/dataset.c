@@ -61,6 +61,15 @@ enum status dataset_reshape(const struct shape *shape, const struct int_list *wa
                      text, size);
 }
 
+bool part_lies_together(const struct part *part, size_t first, size_t n, size_t *ret_row)
+{
+    *ret_row = part->rows && n ? part->rows[first] : first;
+    for (size_t i = 1; part->rows && i < n; i++)
+        if (part->rows[first + i] != part->rows[first] + i)
+            return false;
+    return true;
+}
+
 void part_gather(const struct part *part, const uint32_t *order, size_t first, size_t n, float *features,
                  int32_t *classes, float *values)
 {

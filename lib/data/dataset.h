@@ -47,6 +47,9 @@ struct part {
     size_t n_samples;
 };
 
+// Whether samples first..first+n of the part are rows of the dataset that follow each other, from `ret_row`
+// on.
+bool part_lies_together(const struct part *part, size_t first, size_t n, size_t *ret_row);
 // Copies samples rows[order[0..n)] of `part` into features [n, sample] and into targets' storage (classes [n]
 // or values [n, n_outputs]; the one not in use may be NULL). `order` NULL: the part's samples first..first+n
 // in order.
