@@ -88,7 +88,8 @@ static void add_place(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
         return;
     ret->place_bytes = CROSS_PLACE_BYTES;
     if (ret->attempt > 1 || current->round != ret->model_round || bytes > CROSS_PLACE_BYTES ||
-        !member->model_bytes || !experiment_sends_models(&job->experiment.options) ||
+        bytes <= SMALL_BYTES_MAX || !member->model_bytes ||
+        !experiment_sends_models(&job->experiment.options) ||
         !cross_peer_give(member->cross, job->id, current->id))
         return;
     job->bytes_down += bytes;

@@ -7,8 +7,6 @@
 #include "learner/host.h"
 #include <string.h>
 
-enum { PLACE_BYTES_MIN = 16 << 10 };
-
 static size_t summary_bytes(const struct learner *learner, const void **ret)
 {
     size_t bytes = 0;
@@ -17,12 +15,12 @@ static size_t summary_bytes(const struct learner *learner, const void **ret)
     return bytes;
 }
 
-// What is left where it is, for the coordinator to read; the smallest is copied as fast. What has failed once
+// What is left where it is, for the coordinator to read: the smallest are sent as fast. What has failed once
 // is sent, and so is what a crowd has, where others wait for its room.
 static bool stays_in_place(const struct learner *learner, size_t n)
 {
     const struct host *host = learner->host;
-    return host->is_read && host->n_learners < CROWD && learner->n_retries == 0 && n > PLACE_BYTES_MIN &&
+    return host->is_read && host->n_learners < CROWD && learner->n_retries == 0 && n > SMALL_BYTES_MAX &&
            n <= learner->assignment.place_bytes && n <= CROSS_PLACE_BYTES;
 }
 
