@@ -27,7 +27,7 @@ struct bench {
     int64_t learners, parameters, rounds, processes, selected; // selected: in each round; 0: all
     const char *topology, *codec, *downlink, *coordinator;     // coordinator NULL: one of its own
     const char *trace;                                         // a file, or NULL
-    bool json, wire;
+    bool json;
 
     FILE *traced; // NULL: none
     struct bytes yaml;
@@ -139,7 +139,6 @@ static enum status start(struct bench *bench, struct error *error)
     snprintf(bench->name, sizeof bench->name, "bench-%d", (int)getpid());
     TRY(processes_open(&bench->running, bench->logs, error));
     bench->running.traced = bench->traced;
-    bench->running.wire = bench->wire;
     if (bench->coordinator)
         snprintf(address, sizeof address, "%s", bench->coordinator);
     else
@@ -305,7 +304,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
          "write what each ms of a round goes to, for chrome://tracing and ui.perfetto.dev"},
         {"--selected", ARGUMENT_COUNT, &bench.selected, "S",
          "learners selected in each round, the rest only attend (default all)"},
-        {"--wire", ARGUMENT_FLAG, &bench.wire, NULL,
+        {"--wire", ARGUMENT_FLAG, &bench.running.wire, NULL,
          "send models and summaries as between machines; else processes of one machine read each other's "
          "memory"},
         {"--json", ARGUMENT_FLAG, &bench.json, NULL, "print one JSON object"},

@@ -31,7 +31,6 @@ struct session {
     bool begun, complete;
     uint32_t n_learners, n_processes;
     bool quiet;
-    bool wire;   // parameters go over connections
     FILE *trace; // NULL: none
     int64_t started_ns;
     struct processes processes;
@@ -82,7 +81,6 @@ static enum status start_processes(struct session *session, struct error *error)
     char address[256];
     TRY(processes_open(&session->processes, session->logs, error));
     session->processes.traced = session->trace;
-    session->processes.wire = session->wire;
     TRY(local_start_coordinator(&session->processes, address, sizeof address, error));
     TRY(local_start_topology(&session->processes, address,
                              &session->experiment.options.collaboration.topology, "learner",
@@ -324,7 +322,7 @@ static enum status run(const struct command *command, int argc, char **argv, str
         {"--set", ARGUMENT_TEXTS, &sets, "KEY.PATH=VALUE", "override an option; may be given several times"},
         {"--trace", ARGUMENT_TEXT, &trace, "FILE",
          "write what each ms of a round goes to, for chrome://tracing and ui.perfetto.dev"},
-        {"--wire", ARGUMENT_FLAG, &session.wire, NULL,
+        {"--wire", ARGUMENT_FLAG, &session.processes.wire, NULL,
          "send models and summaries as between machines; else processes of one machine read each other's "
          "memory"},
         {"--quiet", ARGUMENT_FLAG, &session.quiet, NULL, "print nothing but errors"},

@@ -12,8 +12,6 @@ struct cross_peer {
     char experiment_id[64], model_id[DIGEST_HEX_BYTES]; // that it was given last
 };
 
-_Static_assert(sizeof((cohort_v1_CrossMemory *)0)->token == CROSS_TOKEN_BYTES, "a token as it is sent");
-
 static bool is_open(const struct cross_peers *all)
 {
     static const struct cross_token none;
@@ -72,8 +70,7 @@ struct cross_memory *cross_peer_memory(const struct cross_peer *peer)
 
 void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret)
 {
-    memcpy(ret->token, &all->own, sizeof all->own);
-    ret->address = cross_address(&all->own);
+    cross_token_tell(&all->own, ret);
 }
 
 bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, const char *model_id)

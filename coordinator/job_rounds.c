@@ -94,7 +94,7 @@ static void add_place(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
         return;
     job->bytes_down += bytes;
     ret->has_model_place = true;
-    ret->model_place = (cohort_v1_Place){.address = cross_address(current->values), .bytes = bytes};
+    ret->model_place = cross_place(0, current->values, bytes);
 }
 
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,

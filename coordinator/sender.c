@@ -115,7 +115,7 @@ void sender_in_place(struct sender *sender)
 
 bool sender_is_told(const struct sender *sender)
 {
-    return sender->in_place && sender->ended;
+    return sender->in_place && sender->offset == sender->total;
 }
 
 uint64_t sender_total(const struct sender *sender)
@@ -187,12 +187,9 @@ static enum status tell_place(struct sender *sender, struct rpc_call *call, size
         bytes = part->bytes + within;
         *ret_n = (size_t)(part->n_bytes - within);
     }
-    if (*ret_n > CROSS_PLACE_BYTES)
-        *ret_n = CROSS_PLACE_BYTES;
     response.has_place = true;
-    response.place.offset = sender->offset;
-    response.place.address = cross_address(bytes);
-    response.place.bytes = *ret_n;
+    response.place = cross_place(sender->offset, bytes, *ret_n);
+    *ret_n = (size_t)response.place.bytes;
     return rpc_call_send(call, cohort_v1_FetchModelResponse_fields, &response, error);
 }
 

@@ -180,11 +180,8 @@ void learner_connect(struct learner *learner)
     join->model_bytes = host->n_learners <= SMALL_LEARNERS ? SMALL_BYTES_MAX : 0;
     join->local = host->options->use_experiment_data;
     join->has_memory = host->cross_door != NULL;
-    if (host->cross_door) {
-        const struct cross_token *token = cross_door_token(host->cross_door);
-        memcpy(join->memory.token, token, sizeof *token);
-        join->memory.address = cross_address(token);
-    }
+    if (host->cross_door)
+        cross_token_tell(cross_door_token(host->cross_door), &join->memory);
     snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
     snprintf(join->address, sizeof join->address, "%s", host->address);
     learner->connect_at_ms = INT64_MAX;

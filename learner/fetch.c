@@ -204,9 +204,7 @@ static enum status fetch_send(struct fetch *fetch, struct error *error)
         snprintf(request.held_id, sizeof request.held_id, "%s", study->held_id);
     }
     if (study->host->reads) {
-        const struct cross_token *token = cross_door_token(study->host->cross_door);
-        request.memory_token.size = sizeof *token;
-        memcpy(request.memory_token.bytes, token, sizeof *token);
+        cross_door_show(study->host->cross_door, &request.memory_token.size, request.memory_token.bytes);
         fetch->reads = cross_memory_ref(study->host->reads);
     }
     TRY(rpc_call_start(&fetch->call, study->host->channel, "/cohort.v1.Exchange/FetchModel", 0, true,
@@ -229,6 +227,8 @@ static void fetch_start(struct study *study)
     if (fetch)
         fetch->study = study;
     if (!fetch || !study->values || fetch_send(fetch, &error) != STATUS_OK) {
+        if (fetch)
+            cross_memory_unref(fetch->reads);
         memory_free(fetch);
         log_warn("no memory to fetch the model", LOG_S("experiment", study->id));
         postpone_waiting(study, false);
@@ -284,11 +284,44 @@ static bool has_base(const struct study *study, const struct given_model *given)
            study_has(study, given->round - given->differences, given->base);
 }
 
+static bool has_id(const struct study *study, const char *id)
+{
+    char found[DIGEST_HEX_BYTES];
+    digest_hex(digest_of(study->values, (size_t)study->incoming.bytes), found);
+    return strcmp(found, id) == 0;
+}
+
+// What is there must have that id: another may lie there by now.
+static enum status read_given(struct study *study, const struct given_model *given, struct error *error)
+{
+    struct host *host = study->host;
+    enum status status =
+        cross_memory_read(host->reads, given->place->address, study->values, given->n, error);
+    if (status != STATUS_OK) {
+        log_debug("reading the model failed", LOG_S("experiment", study->id), LOG_S("error", error->message));
+        host->reads = cross_memory_unref(host->reads); // it is to be sent
+    } else if (!has_id(study, given->id)) {
+        status = error_set(error, STATUS_DATA_LOSS, "another model lies there");
+    } else {
+        host->received_bytes += given->n;
+    }
+    return status;
+}
+
+static enum status take_given(struct study *study, const struct given_model *given, struct error *error)
+{
+    if (given->place)
+        return read_given(study, given, error);
+    study->host->received_bytes += given->n;
+    return incoming_take(study, 0, given->bytes, given->n, error);
+}
+
 void study_give(struct study *study, const struct given_model *given)
 {
     struct error error = ERROR_INIT;
     if (!study->variants || study->fetch || study_has(study, given->round, given->id) ||
-        (given->differences && !has_base(study, given)))
+        (given->differences && !has_base(study, given)) ||
+        (given->place && (given->coded || !study->host->reads)))
         return;
     if (!study->values)
         study->values = memory_floats(plan_shared_values(&study->plan));
@@ -298,49 +331,12 @@ void study_give(struct study *study, const struct given_model *given)
     if (incoming_begin(study, given->round, given->coded, given->differences, &error) != STATUS_OK ||
         given->n != study->incoming.bytes)
         return;
-    study->host->received_bytes += given->n;
     study->received = given->n;
-    if (incoming_take(study, 0, given->bytes, given->n, &error) != STATUS_OK) {
+    if (take_given(study, given, &error) != STATUS_OK) {
         study_forget(study);
         return;
     }
     study->round = given->round;
-    study->complete = true;
-}
-
-static bool has_id(const struct study *study, const char *id)
-{
-    char found[DIGEST_HEX_BYTES];
-    digest_hex(digest_of(study->values, (size_t)study->incoming.bytes), found);
-    return strcmp(found, id) == 0;
-}
-
-void study_read(struct study *study, uint32_t round, const char *id, const cohort_v1_Place *place)
-{
-    struct host *host = study->host;
-    struct error error = ERROR_INIT;
-    if (!study->variants || study->fetch || !host->reads || study_has(study, round, id) ||
-        place->bytes != plan_shared_values(&study->plan) * sizeof(float))
-        return;
-    if (!study->values)
-        study->values = memory_floats(plan_shared_values(&study->plan));
-    if (!study->values)
-        return; // the fetch tells of it
-    begin_another(study, round, id);
-    if (incoming_begin(study, round, false, 0, &error) != STATUS_OK)
-        return;
-    enum status status = cross_memory_read(host->reads, place->address, study->values, place->bytes, &error);
-    if (status != STATUS_OK) {
-        log_debug("reading the model failed", LOG_S("experiment", study->id), LOG_S("error", error.message));
-        host->reads = cross_memory_unref(host->reads); // it is to be sent
-    }
-    if (status != STATUS_OK || !has_id(study, id)) { // or another is there by now
-        study_forget(study);
-        return;
-    }
-    study->received = place->bytes;
-    host->received_bytes += place->bytes;
-    study->round = round;
     study->complete = true;
 }
 

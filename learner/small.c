@@ -37,8 +37,7 @@ static bool fill_values(const struct learner *learner, const void *bytes, size_t
 {
     ret->has_place = stays_in_place(learner, n);
     if (ret->has_place) {
-        ret->place.address = cross_address(bytes);
-        ret->place.bytes = n;
+        ret->place = cross_place(0, bytes, n);
         return true;
     }
     ret->data = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(n));

@@ -410,6 +410,26 @@ void learner_withdraw(struct learner *learner)
     }
 }
 
+// The model itself, or its place, where the assignment has either.
+static void take_given_model(struct learner *learner, const cohort_v1_Assignment *assignment)
+{
+    struct given_model given = {.round = assignment->model_round,
+                                .id = assignment->model_id,
+                                .coded = assignment->model_coded,
+                                .differences = assignment->model_differences,
+                                .base = assignment->model_base};
+    if (assignment->has_model_place) {
+        given.place = &assignment->model_place;
+        given.n = assignment->model_place.bytes;
+    } else if (assignment->model) {
+        given.bytes = assignment->model->bytes;
+        given.n = assignment->model->size;
+    } else {
+        return;
+    }
+    study_give(learner->study, &given);
+}
+
 void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignment)
 {
     if (!learner->study || learner->dismissed || strcmp(learner->study->id, assignment->experiment_id) != 0)
@@ -424,16 +444,8 @@ void learner_assign(struct learner *learner, const cohort_v1_Assignment *assignm
     learner->assignment = *assignment;
     learner->n_assignments++;
     learner->assignment.model = NULL;
-    if (assignment->model && learner->activity == ACTIVITY_NONE)
-        study_give(learner->study, &(struct given_model){.round = assignment->model_round,
-                                                         .id = assignment->model_id,
-                                                         .coded = assignment->model_coded,
-                                                         .differences = assignment->model_differences,
-                                                         .base = assignment->model_base,
-                                                         .bytes = assignment->model->bytes,
-                                                         .n = assignment->model->size});
-    if (assignment->has_model_place && learner->activity == ACTIVITY_NONE)
-        study_read(learner->study, assignment->model_round, assignment->model_id, &assignment->model_place);
+    if (learner->activity == ACTIVITY_NONE)
+        take_given_model(learner, assignment);
     peer_round_note(learner, &learner->assignment);
     learner->assigned = true;
     learner->model_gone = false;

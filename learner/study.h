@@ -82,13 +82,12 @@ struct given_model {
     bool coded;           // see ModelHeader
     uint32_t differences; // from the model of the id `base`
     const char *base;
-    const uint8_t *bytes; // [n]
+    const cohort_v1_Place *place; // where it lies in the coordinator's memory as it is; NULL: it came, as
+    const uint8_t *bytes;         // [n]
     size_t n;
 };
 // The same model, given. Left alone when it does not fit, or another is being fetched.
 void study_give(struct study *study, const struct given_model *given);
-// The same, read from where it lies in the coordinator's memory; what is there must have that id.
-void study_read(struct study *study, uint32_t round, const char *id, const cohort_v1_Place *place);
 // The values are no model any more.
 void study_forget(struct study *study);
 bool study_has(const struct study *study, uint32_t round, const char *id);

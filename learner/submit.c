@@ -164,11 +164,9 @@ static enum status send_next(struct submission *submission, struct rpc_call *cal
     uint64_t left = submission->bytes - submission->offset;
     if (submission->in_place) {
         cohort_v1_SubmitSummaryRequest request = cohort_v1_SubmitSummaryRequest_init_zero;
-        *ret_n = left < CROSS_PLACE_BYTES ? (size_t)left : CROSS_PLACE_BYTES;
         request.has_place = true;
-        request.place.offset = submission->offset;
-        request.place.address = cross_address(bytes);
-        request.place.bytes = *ret_n;
+        request.place = cross_place(submission->offset, bytes, left);
+        *ret_n = (size_t)request.place.bytes;
         return rpc_call_send(call, cohort_v1_SubmitSummaryRequest_fields, &request, NULL);
     }
     int64_t now_ms = clock_monotonic_ms();
@@ -283,11 +281,8 @@ static enum status start(struct learner *learner, struct submission *submission,
     submission->from_offset = submission->offset > 0;
     // What has failed once goes over the connection.
     submission->in_place = learner->host->is_read && !again && learner->n_retries == 0;
-    if (submission->in_place) {
-        const struct cross_token *token = cross_door_token(learner->host->cross_door);
-        request.memory_token.size = sizeof *token;
-        memcpy(request.memory_token.bytes, token, sizeof *token);
-    }
+    if (submission->in_place)
+        cross_door_show(learner->host->cross_door, &request.memory_token.size, request.memory_token.bytes);
     pace_begin(&submission->pace, submission->bytes - submission->offset, again);
     atomic_init(&submission->n_holds, 1);
     TRY(rpc_call_start(&submission->call, learner->host->channel, "/cohort.v1.Exchange/SubmitSummary", 0,

@@ -43,6 +43,21 @@ uint64_t cross_address(const void *place)
     return (uint64_t)(uintptr_t)place;
 }
 
+_Static_assert(sizeof((cohort_v1_CrossMemory *)0)->token == CROSS_TOKEN_BYTES, "a token as it is sent");
+
+void cross_token_tell(const struct cross_token *token, cohort_v1_CrossMemory *ret)
+{
+    memcpy(ret->token, token, sizeof *token);
+    ret->address = cross_address(token);
+}
+
+cohort_v1_Place cross_place(uint64_t offset, const void *bytes, uint64_t n)
+{
+    return (cohort_v1_Place){.offset = offset,
+                             .address = cross_address(bytes),
+                             .bytes = n < CROSS_PLACE_BYTES ? n : CROSS_PLACE_BYTES};
+}
+
 void cross_memory_allow_siblings(void)
 {
     pid_t parent = getppid();
@@ -202,6 +217,12 @@ struct cross_door *cross_door_close(struct cross_door *door)
 const struct cross_token *cross_door_token(const struct cross_door *door)
 {
     return &door->token;
+}
+
+void cross_door_show(const struct cross_door *door, pb_size_t *ret_n, uint8_t *ret_token)
+{
+    *ret_n = sizeof door->token;
+    memcpy(ret_token, &door->token, sizeof door->token);
 }
 
 struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,

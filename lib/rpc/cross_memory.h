@@ -10,6 +10,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "cohort/v1/exchange.pb.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,10 @@ struct cross_token {
 };
 enum status cross_token_draw(struct cross_token *ret, struct error *error);
 uint64_t cross_address(const void *place);
+// As messages have them: a token that stays where it is, and bytes [n], the ones from `offset` on of a whole,
+// or as many of them as may be told of at once.
+void cross_token_tell(const struct cross_token *token, cohort_v1_CrossMemory *ret);
+cohort_v1_Place cross_place(uint64_t offset, const void *bytes, uint64_t n);
 
 // Where the kernel asks for leave (Yama's ptrace_scope 1): processes started by the one that started this one
 // may read its memory.
@@ -55,6 +60,7 @@ struct cross_door;
 enum status cross_door_open(struct cross_door **ret, struct error *error);
 struct cross_door *cross_door_close(struct cross_door *door);              // which may be NULL
 const struct cross_token *cross_door_token(const struct cross_door *door); // stays where it is
+void cross_door_show(const struct cross_door *door, pb_size_t *ret_n, uint8_t *ret_token); // to whom was met
 // Of all who have knocked: the one in whose memory `token` lies at `address`, from now on known; NULL when
 // there is none, or its memory may not be read. The caller's reference.
 struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,

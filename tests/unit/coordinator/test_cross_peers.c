@@ -1,11 +1,10 @@
 // Summaries and models that stay where they are: a learner's process, here this one, whose memory the
 // coordinator reads.
+#include "cross_memory_kit.h"
 #include "deployment.h"
 #include "rpc/cross_memory.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 TestSuite(cross_peers, .timeout = 60);
@@ -14,18 +13,6 @@ static struct deployment deployment;
 static struct peer a, upload;
 static struct cross_door *door;
 static float values[MODEL_VALUES];
-
-// Where the system has none of it, and under Valgrind, which lacks pidfd_open, nobody is met: there is
-// nothing to test.
-static bool is_possible(void)
-{
-    char from = 1, to = 0;
-    struct iovec there = {&from, 1}, here = {&to, 1};
-    int fd = pidfd_open(getpid(), 0);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0 && process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1;
-}
 
 static void start(bool cross_memory)
 {
@@ -46,8 +33,8 @@ static void stop(void)
 
 static cohort_v1_CrossMemory own_memory(void)
 {
-    cohort_v1_CrossMemory memory = {.address = cross_address(cross_door_token(door))};
-    memcpy(memory.token, cross_door_token(door), sizeof memory.token);
+    cohort_v1_CrossMemory memory;
+    cross_token_tell(cross_door_token(door), &memory);
     return memory;
 }
 
@@ -60,6 +47,14 @@ static bool take_part(const cohort_v1_CrossMemory *memory)
     peer_ready(&a, "test", 10);
     peer_expect(&a, cohort_v1_AttendResponse_assignment_tag);
     return met;
+}
+
+// The learner takes part, and the coordinator has met it.
+static void start_met(void)
+{
+    start(true);
+    cohort_v1_CrossMemory memory = own_memory();
+    cr_assert(take_part(&memory));
 }
 
 static void tell_place(const void *address, uint64_t offset, uint64_t bytes)
@@ -87,12 +82,9 @@ static void tell_whole(void)
 
 Test(cross_peers, a_summary_is_read_where_it_lies)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
-    cohort_v1_CrossMemory memory;
-    start(true);
-    memory = own_memory();
-    cr_assert(take_part(&memory));
+    start_met();
     for (size_t i = 0; i < MODEL_VALUES; i++)
         values[i] = (float)i / 8;
     open_upload(true);
@@ -133,12 +125,9 @@ static void send_bytes(void)
 
 Test(cross_peers, without_its_token_nothing_is_read)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
-    cohort_v1_CrossMemory memory;
-    start(true);
-    memory = own_memory();
-    cr_assert(take_part(&memory));
+    start_met();
     open_upload(false);
     tell_whole();
     expect_refused(STATUS_FAILED_PRECONDITION);
@@ -148,10 +137,7 @@ Test(cross_peers, without_its_token_nothing_is_read)
 
 static void expect_broken(const void *address, uint64_t bytes, enum status status)
 {
-    cohort_v1_CrossMemory memory;
-    start(true);
-    memory = own_memory();
-    cr_assert(take_part(&memory));
+    start_met();
     open_upload(true);
     tell_place(address, 0, bytes);
     expect_refused(status);
@@ -161,26 +147,23 @@ static void expect_broken(const void *address, uint64_t bytes, enum status statu
 
 Test(cross_peers, what_cannot_be_read_breaks_the_upload_alone)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     expect_broken((const void *)16, sizeof values, STATUS_ABORTED);
 }
 
 Test(cross_peers, a_place_has_its_bound)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     expect_broken(values, CROSS_PLACE_BYTES + 1, STATUS_INVALID_ARGUMENT);
 }
 
 Test(cross_peers, a_place_is_no_larger_than_the_summary)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
-    cohort_v1_CrossMemory memory;
-    start(true);
-    memory = own_memory();
-    cr_assert(take_part(&memory));
+    start_met();
     open_upload(true);
     tell_place(values, 0, sizeof values + 4);
     cr_expect_not(peer_answer(&upload));
@@ -254,7 +237,7 @@ static enum status fetch_result(void)
 
 Test(cross_peers, a_model_stays_until_the_learner_has_read_it)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     static const struct rpc_events events = {.message = got_model, .closed = fetch_closed};
     cohort_v1_FetchModelRequest request = cohort_v1_FetchModelRequest_init_zero;
@@ -310,7 +293,7 @@ static void say_place(uint64_t weight, const void *address, uint64_t bytes)
 
 Test(cross_peers, a_summary_on_the_control_stream_is_read_where_it_lies)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     cohort_v1_CrossMemory memory;
     float model[MODEL_VALUES], next[MODEL_VALUES];

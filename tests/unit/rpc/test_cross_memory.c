@@ -1,12 +1,11 @@
 // Reading another process's memory: who may, and what becomes of it when that process is gone.
 #include "base/memory.h"
+#include "cross_memory_kit.h"
 #include "rpc/cross_memory.h"
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,18 +21,6 @@ static void fill(uint32_t seed)
 {
     for (uint32_t i = 0; i < VALUES; i++)
         values[i] = seed + i;
-}
-
-// Where the system has none of it, and under Valgrind, which lacks pidfd_open, nobody is met: there is
-// nothing to test.
-static bool is_possible(void)
-{
-    char from = 1, to = 0;
-    struct iovec there = {&from, 1}, here = {&to, 1};
-    int fd = pidfd_open(getpid(), 0);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0 && process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1;
 }
 
 // A process that runs `act`, then tells its token and waits to be killed.
@@ -83,7 +70,7 @@ static void knock(const struct cross_door *door)
 
 Test(cross_memory, two_processes_read_each_other)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     struct cross_door *door = open_door();
     struct error error = ERROR_INIT;
@@ -169,7 +156,7 @@ static bool take(void *user, uint64_t offset, const uint8_t *bytes, size_t n)
 
 Test(cross_memory, bytes_are_passed_in_order_until_they_are_refused)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     struct cross_door *door = open_door();
     struct cross_memory *memory = self(door);
@@ -189,7 +176,7 @@ Test(cross_memory, bytes_are_passed_in_order_until_they_are_refused)
 
 Test(cross_memory, what_is_not_there_is_an_error)
 {
-    if (!is_possible())
+    if (!cross_memory_is_possible())
         cr_skip("the system does not let processes read each other");
     struct cross_door *door = open_door();
     struct cross_memory *memory = self(door);
