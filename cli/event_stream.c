@@ -41,13 +41,26 @@ static void stream_closed(struct rpc_call *call, enum status status, const char 
 
 static const struct rpc_events stream_events = {.message = stream_message, .closed = stream_closed};
 
+static enum status ask_for(const struct texts *kinds, cohort_v1_WatchExperimentRequest *ret,
+                           struct error *error)
+{
+    size_t most = sizeof ret->kinds / sizeof *ret->kinds;
+    if (kinds && kinds->n > most)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "'%zu' kinds of events are more than %zu; name fewer", kinds->n, most);
+    for (size_t i = 0; kinds && i < kinds->n; i++)
+        snprintf(ret->kinds[ret->kinds_count++], sizeof *ret->kinds, "%s", kinds->items[i]);
+    return STATUS_OK;
+}
+
 enum status event_stream_new(struct event_stream **ret, struct rpc_channel *channel,
-                             const char *experiment_id, uint64_t cursor,
+                             const char *experiment_id, uint64_t cursor, const struct texts *kinds,
                              enum status (*event)(void *user, const cohort_v1_WatchExperimentResponse *event,
                                                   struct error *error),
                              void *user, struct error *error)
 {
     cohort_v1_WatchExperimentRequest request = cohort_v1_WatchExperimentRequest_init_zero;
+    TRY(ask_for(kinds, &request, error));
     struct event_stream *stream = memory_zalloc(sizeof *stream);
     if (!stream)
         return error_no_memory(error, sizeof *stream);

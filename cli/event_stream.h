@@ -1,16 +1,17 @@
 // An experiment's events over gRPC, one after the other, until it ends.
 #pragma once
 
+#include "base/arguments.h"
 #include "cohort/v1/coordinator.pb.h"
 #include "rpc/rpc.h"
 
 struct event_stream;
 
-// Starts to watch from event number `cursor` on; 0 for all. `event` is called on the queue thread, which owns
-// what it touches until event_stream_wait has said that the stream ended; its first error is kept for
-// event_stream_status.
+// Starts to watch from event number `cursor` on; 0 for all: events of `kinds` ("round_committed"), none or
+// NULL for all, and those that were lost. `event` is called on the queue thread, which owns what it touches
+// until event_stream_wait has said that the stream ended; its first error is kept for event_stream_status.
 enum status event_stream_new(struct event_stream **ret, struct rpc_channel *channel,
-                             const char *experiment_id, uint64_t cursor,
+                             const char *experiment_id, uint64_t cursor, const struct texts *kinds,
                              enum status (*event)(void *user, const cohort_v1_WatchExperimentResponse *event,
                                                   struct error *error),
                              void *user, struct error *error);

@@ -109,8 +109,8 @@ static enum status explain_break(struct session *session, struct error *error)
 static enum status follow_records(struct session *session, struct run_records *records, struct error *error)
 {
     struct event_stream *stream = NULL;
-    TRY(event_stream_new(&stream, session->channel, session->experiment_id, 0, run_records_event, records,
-                         error));
+    TRY(event_stream_new(&stream, session->channel, session->experiment_id, 0, NULL, run_records_event,
+                         records, error));
     enum status status = STATUS_OK;
     while (status == STATUS_OK && !event_stream_wait(stream, LOOK_MS)) {
         if (stop_asked()) { // the first stop cancels the experiment, the second ends this program at once

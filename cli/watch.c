@@ -21,6 +21,8 @@ static enum status run(const struct command *command, int argc, char **argv, str
     const struct argument table[] = {
         REMOTE_ARGUMENTS(&remote),
         {"--from", ARGUMENT_COUNT, &cursor, "N", "start with event number N (default: the first)"},
+        {"--only", ARGUMENT_TEXTS, &options.kinds, "KIND",
+         "events of this kind, as round_committed; may be given several times"},
         {"--json", ARGUMENT_FLAG, &options.json, NULL, "print a line of JSON an event"},
         {0},
     };
@@ -34,12 +36,14 @@ static enum status run(const struct command *command, int argc, char **argv, str
         status = watch(&remote, words.n ? words.items[0] : NULL, &options, error);
     remote_close(&remote);
     memory_free(words.items);
+    memory_free(options.kinds.items);
     return status;
 }
 
 const struct command command_watch = {
     .name = "watch",
-    .usage = "cohort watch [EXPERIMENT] [--coordinator ADDRESS] [--wait SECONDS] [--from N] [--json]",
+    .usage = "cohort watch [EXPERIMENT] [--coordinator ADDRESS] [--wait SECONDS] [--from N]\n"
+             "                    [--only KIND]... [--json]",
     .help = "Prints what happens in an experiment on a coordinator until it ends",
     .details = "Without EXPERIMENT, an id, it is the one that was created last. Past events come first.\n"
                "With --wait a coordinator that goes away is waited for, and watching goes on.\n"

@@ -39,11 +39,11 @@ static enum status print_event(void *user, const cohort_v1_WatchExperimentRespon
     return status;
 }
 
-static enum status follow(const struct remote *remote, const char *experiment_id, struct printer *printer,
-                          struct error *error)
+static enum status follow(const struct remote *remote, const char *experiment_id, const struct texts *kinds,
+                          struct printer *printer, struct error *error)
 {
     struct event_stream *stream = NULL;
-    TRY(event_stream_new(&stream, remote->channel, experiment_id, printer->first, print_event, printer,
+    TRY(event_stream_new(&stream, remote->channel, experiment_id, printer->first, kinds, print_event, printer,
                          error));
     while (!event_stream_wait(stream, LOOK_MS))
         ;
@@ -66,7 +66,7 @@ enum status watch_experiment(const struct remote *remote, const char *experiment
 {
     struct printer printer = {.json = options->json, .first = options->cursor};
     enum status status;
-    while ((status = follow(remote, experiment_id, &printer, error)) == STATUS_UNAVAILABLE &&
+    while ((status = follow(remote, experiment_id, &options->kinds, &printer, error)) == STATUS_UNAVAILABLE &&
            remote->wait_s > 0)
         TRY(remote_await(remote, error));
     return status == STATUS_OK ? outcome(remote, experiment_id, error) : status;

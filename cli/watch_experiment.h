@@ -1,11 +1,13 @@
 // An experiment's events printed until it ends: what `cohort watch` and `cohort submit --watch` do.
 #pragma once
 
+#include "base/arguments.h"
 #include "cli/remote.h"
 
 struct watch_options {
-    uint64_t cursor; // the first event wanted; 0 for all
-    bool json;       // a line of JSON an event, instead of one for people
+    uint64_t cursor;    // the first event wanted; 0 for all
+    struct texts kinds; // of the events wanted, as "round_committed"; none: all
+    bool json;          // a line of JSON an event, instead of one for people
 };
 
 // Prints on standard output. A stream that breaks is taken up again where it broke while the coordinator

@@ -160,12 +160,32 @@ struct watch {
     struct watcher *watcher;
 };
 
+// The kinds of events that are wanted; 0: all.
+static enum status read_kinds(const cohort_v1_WatchExperimentRequest *request, uint32_t *ret,
+                              struct error *error)
+{
+    *ret = 0;
+    for (pb_size_t i = 0; i < request->kinds_count; i++) {
+        uint32_t kind = events_kind(request->kinds[i]);
+        if (!kind)
+            return error_set(error, STATUS_INVALID_ARGUMENT,
+                             "'%s' is no kind of event; there are state_changed, round_started, "
+                             "round_committed, round_evaluated, learner_changed, learner_evaluated, "
+                             "summary_accepted and summary_rejected",
+                             request->kinds[i]);
+        *ret |= kind;
+    }
+    return STATUS_OK;
+}
+
 // Under the coordinator's lock.
 static enum status open_watch(struct watch *watch, struct rpc_call *call,
                               const cohort_v1_WatchExperimentRequest *request, struct error *error)
 {
     struct coordinator *coordinator = watch->coordinator;
     int64_t most = coordinator->options->max_watchers;
+    uint32_t kinds;
+    TRY(read_kinds(request, &kinds, error));
     struct job *job = find(coordinator, request->experiment_id, error);
     if (!job)
         return error->status;
@@ -175,7 +195,7 @@ static enum status open_watch(struct watch *watch, struct rpc_call *call,
                          "'%lld' streams watch already; close some, or raise limits.watchers",
                          (long long)most);
     }
-    watch->watcher = events_watch(job->events, call, request->cursor);
+    watch->watcher = events_watch(job->events, call, request->cursor, kinds);
     if (!watch->watcher)
         return error_no_memory(error, sizeof *watch);
     coordinator->n_watchers++;

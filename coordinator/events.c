@@ -9,7 +9,8 @@
 struct event_place {
     struct event_place *next;
     uint64_t cursor;
-    bool early; // not to be sent yet
+    uint32_t kind; // a bit
+    bool early;    // not to be sent yet
     size_t n;
     uint8_t bytes[]; // encoded: a tenth of the struct
 };
@@ -29,9 +30,37 @@ struct watcher {
     struct rpc_call *call;
     struct event_place *at; // the next to send; NULL: up to date
     uint64_t cursor;        // of the next to send
+    uint32_t kinds;         // that are wanted; 0: all
     bool blocked;           // the peer reads slowly: until the call is writable
     bool finished;
 };
+
+static const struct {
+    const char *name;
+    pb_size_t tag;
+} KINDS[] = {
+    {"state_changed", cohort_v1_WatchExperimentResponse_state_changed_tag},
+    {"round_started", cohort_v1_WatchExperimentResponse_round_started_tag},
+    {"round_committed", cohort_v1_WatchExperimentResponse_round_committed_tag},
+    {"round_evaluated", cohort_v1_WatchExperimentResponse_round_evaluated_tag},
+    {"learner_changed", cohort_v1_WatchExperimentResponse_learner_changed_tag},
+    {"learner_evaluated", cohort_v1_WatchExperimentResponse_learner_evaluated_tag},
+    {"summary_accepted", cohort_v1_WatchExperimentResponse_summary_accepted_tag},
+    {"summary_rejected", cohort_v1_WatchExperimentResponse_summary_rejected_tag},
+};
+
+static uint32_t bit_of(pb_size_t tag)
+{
+    return (uint32_t)1 << tag;
+}
+
+uint32_t events_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof KINDS / sizeof *KINDS; i++)
+        if (!strcmp(KINDS[i].name, name))
+            return bit_of(KINDS[i].tag);
+    return 0;
+}
 
 struct events *events_new(void)
 {
@@ -80,6 +109,7 @@ static struct event_place *store(struct events *events, cohort_v1_WatchExperimen
     if (!pb_encode(&stream, cohort_v1_WatchExperimentResponse_fields, event))
         return memory_free(stored);
     stored->cursor = event->cursor;
+    stored->kind = bit_of(event->which_event);
     stored->n = n;
     if (events->last)
         events->last->next = stored;
@@ -171,7 +201,7 @@ void events_end(struct events *events)
         watcher_pump(watcher);
 }
 
-struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor)
+struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor, uint32_t kinds)
 {
     struct watcher *watcher = memory_zalloc(sizeof *watcher);
     if (!watcher)
@@ -179,7 +209,8 @@ struct watcher *events_watch(struct events *events, struct rpc_call *call, uint6
     *watcher = (struct watcher){.next = events->watchers,
                                 .events = events,
                                 .call = rpc_call_ref(call),
-                                .cursor = cursor ? cursor : 1};
+                                .cursor = cursor ? cursor : 1,
+                                .kinds = kinds};
     if (watcher->cursor > events->next_cursor)
         watcher->cursor = events->next_cursor; // from before a restart
     watcher->at = events->first;
@@ -209,6 +240,7 @@ void watcher_pump(struct watcher *watcher)
             watcher->cursor = watcher->at->cursor;
         }
         watcher->blocked =
+            (!watcher->kinds || watcher->kinds & watcher->at->kind) &&
             rpc_call_send_encoded(watcher->call, watcher->at->bytes, watcher->at->n, NULL) != STATUS_OK;
         if (watcher->blocked)
             return; // `writable` comes

@@ -37,8 +37,11 @@ const struct event_counts *events_counts(const struct events *events);
 // No more will come: watchers are ended once they have everything.
 void events_end(struct events *events);
 
-// Sends events from `cursor` on over `call`, of which it keeps a reference. NULL when out of memory.
-struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor);
+// The kind of that name ("round_committed"), a bit; 0: there is none.
+uint32_t events_kind(const char *name);
+// Sends events from `cursor` on over `call`, of which it keeps a reference: those of `kinds`, bits of
+// events_kind; 0: all. NULL when out of memory.
+struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor, uint32_t kinds);
 // Goes on sending after the call became writable.
 void watcher_pump(struct watcher *watcher);
 struct watcher *watcher_free(struct watcher *watcher);

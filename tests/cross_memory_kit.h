@@ -6,8 +6,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-// Where the system has none of it, and under Valgrind, which lacks pidfd_open, nobody is met: there is nothing to
-// test.
+// Where the system has none of it, and under Valgrind, which lacks pidfd_open, nobody is met: there is
+// nothing to test.
 static inline bool cross_memory_is_possible(void)
 {
     char from = 1, to = 0;

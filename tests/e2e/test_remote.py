@@ -32,6 +32,8 @@ def it_trains_the_model_that_a_run_trains(world):
     assert [event["round"] for event in committed] == [1, 2, 3]
     assert told[-1]["event"] == "state_changed" and told[-1]["state"] == "completed", told[-1]
     assert all(event["metrics"]["train_loss"] > 0 for event in committed), committed
+    only = events(good(world, "watch", first, "--json", "--only", "round_committed", "--only", "state_changed"))
+    assert only == [event for event in told if event["event"] in ("round_committed", "state_changed")], only
     printed = good(world, "model", "download", first, "--out", "model.safetensors")
     assert printed == f"{sha256(world.folder / 'model.safetensors')}  model.safetensors\n", printed
     assert printed.split()[0] == committed[-1]["model_sha256"]
@@ -76,6 +78,10 @@ def it_says_what_is_wrong(world):
     assert code == 2 and "no experiment yet" in err, (code, err)
     code, _, err = world.cohort("watch", "nothing")
     assert code == 2 and "'nothing'" in err, (code, err)
+    path = world.write("tiny.yaml", classes_experiment(world.folder, collaboration={"learners": 2}))
+    experiment_id = good(world, "submit", path).strip()
+    code, _, err = world.cohort("watch", experiment_id, "--only", "rounds")
+    assert code == 2 and "'rounds' is no kind of event" in err and "round_committed" in err, (code, err)
     code, _, err = world.cohort("model", "download", "nothing")
     assert code == 2 and "'nothing'" in err and not (world.folder / "model.safetensors").exists(), (code, err)
     path = world.write("wrong.yaml", "name: x\nsed: 1\n")

@@ -16,6 +16,7 @@ static struct rpc_server *server;
 static struct rpc_channel *channel;
 static char last_hash[65];
 static uint64_t first_cursor, last_cursor, first_kept, n_told;
+static uint32_t wanted_kinds;
 static bool client_closed, in_order = true, slow;
 static enum status client_status;
 
@@ -24,7 +25,7 @@ static void server_message(struct rpc_call *call, struct rpc_message *message, v
     cohort_v1_WatchExperimentRequest request = cohort_v1_WatchExperimentRequest_init_zero;
     rpc_message_decode(message, cohort_v1_WatchExperimentRequest_fields, &request, NULL);
     pthread_mutex_lock(&lock);
-    struct watcher *watcher = events_watch(events, call, request.cursor);
+    struct watcher *watcher = events_watch(events, call, request.cursor, wanted_kinds);
     *(struct watcher **)user = watcher;
     watcher_pump(watcher);
     pthread_mutex_unlock(&lock);
@@ -211,6 +212,37 @@ Test(events, what_comes_after_an_early_one_waits_until_it_is_complete)
     cr_expect_str_eq(last_hash, "beef");
     cr_expect(in_order);
     stop(call);
+}
+
+Test(events, only_the_kinds_that_are_wanted_are_told)
+{
+    start();
+    wanted_kinds = events_kind("round_committed");
+    struct rpc_call *call = watch(1);
+    add(3);
+    cohort_v1_WatchExperimentResponse event = cohort_v1_WatchExperimentResponse_init_zero;
+    event.which_event = cohort_v1_WatchExperimentResponse_round_committed_tag;
+    pthread_mutex_lock(&lock);
+    events_add(events, &event);
+    pthread_mutex_unlock(&lock);
+    wait_for_cursor(4);
+    cr_expect_eq(n_told, 1);
+    cr_expect_eq(first_cursor, 4);
+    add(2);
+    pthread_mutex_lock(&lock);
+    events_add(events, &event);
+    pthread_mutex_unlock(&lock);
+    wait_for_cursor(7);
+    cr_expect_eq(n_told, 2);
+    stop(call);
+}
+
+Test(events, a_kind_has_the_name_that_json_has)
+{
+    cr_expect_neq(events_kind("state_changed"), 0);
+    cr_expect_neq(events_kind("summary_rejected"), events_kind("summary_accepted"));
+    cr_expect_eq(events_kind("round"), 0);
+    cr_expect_eq(events_kind(""), 0);
 }
 
 Test(events, the_oldest_are_dropped_and_that_is_told)
