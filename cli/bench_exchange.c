@@ -170,9 +170,10 @@ static enum status record_round(void *user, const cohort_v1_WatchExperimentRespo
 static enum status follow(struct bench *bench, struct error *error)
 {
     const struct texts kinds = {.items = (const char *[]){"round_committed"}, .n = 1};
+    const struct event_wish wish = {
+        .experiment_id = bench->experiment_id, .kinds = &kinds, .gather_ms = LOOK_MS};
     struct event_stream *stream = NULL;
-    TRY(event_stream_new(&stream, bench->channel, bench->experiment_id, 0, &kinds, record_round,
-                         &bench->history, error));
+    TRY(event_stream_new(&stream, bench->channel, &wish, record_round, &bench->history, error));
     enum status status = STATUS_OK;
     while (status == STATUS_OK && !event_stream_wait(stream, LOOK_MS)) {
         status = processes_check(&bench->running, error);

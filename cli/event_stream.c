@@ -41,26 +41,29 @@ static void stream_closed(struct rpc_call *call, enum status status, const char 
 
 static const struct rpc_events stream_events = {.message = stream_message, .closed = stream_closed};
 
-static enum status ask_for(const struct texts *kinds, cohort_v1_WatchExperimentRequest *ret,
-                           struct error *error)
+static enum status fill_request(const struct event_wish *wish, cohort_v1_WatchExperimentRequest *ret,
+                                struct error *error)
 {
-    size_t most = sizeof ret->kinds / sizeof *ret->kinds;
-    if (kinds && kinds->n > most)
+    size_t n = wish->kinds ? wish->kinds->n : 0, most = sizeof ret->kinds / sizeof *ret->kinds;
+    if (n > most)
         return error_set(error, STATUS_INVALID_ARGUMENT,
-                         "'%zu' kinds of events are more than %zu; name fewer", kinds->n, most);
-    for (size_t i = 0; kinds && i < kinds->n; i++)
-        snprintf(ret->kinds[ret->kinds_count++], sizeof *ret->kinds, "%s", kinds->items[i]);
+                         "'%zu' kinds of events are more than %zu; name fewer", n, most);
+    for (size_t i = 0; i < n; i++)
+        snprintf(ret->kinds[ret->kinds_count++], sizeof *ret->kinds, "%s", wish->kinds->items[i]);
+    snprintf(ret->experiment_id, sizeof ret->experiment_id, "%s", wish->experiment_id);
+    ret->cursor = wish->cursor;
+    ret->gather_ms = wish->gather_ms;
     return STATUS_OK;
 }
 
 enum status event_stream_new(struct event_stream **ret, struct rpc_channel *channel,
-                             const char *experiment_id, uint64_t cursor, const struct texts *kinds,
+                             const struct event_wish *wish,
                              enum status (*event)(void *user, const cohort_v1_WatchExperimentResponse *event,
                                                   struct error *error),
                              void *user, struct error *error)
 {
     cohort_v1_WatchExperimentRequest request = cohort_v1_WatchExperimentRequest_init_zero;
-    TRY(ask_for(kinds, &request, error));
+    TRY(fill_request(wish, &request, error));
     struct event_stream *stream = memory_zalloc(sizeof *stream);
     if (!stream)
         return error_no_memory(error, sizeof *stream);
@@ -68,8 +71,6 @@ enum status event_stream_new(struct event_stream **ret, struct rpc_channel *chan
     stream->user = user;
     pthread_mutex_init(&stream->lock, NULL);
     pthread_cond_init(&stream->changed, NULL);
-    request.cursor = cursor;
-    snprintf(request.experiment_id, sizeof request.experiment_id, "%s", experiment_id);
     enum status status = rpc_call_start(&stream->call, channel, "/cohort.v1.Coordinator/WatchExperiment", 0,
                                         false, &stream_events, stream, error);
     if (status != STATUS_OK) {

@@ -7,11 +7,17 @@
 
 struct event_stream;
 
-// Starts to watch from event number `cursor` on; 0 for all: events of `kinds` ("round_committed"), none or
-// NULL for all, and those that were lost. `event` is called on the queue thread, which owns what it touches
-// until event_stream_wait has said that the stream ended; its first error is kept for event_stream_status.
+struct event_wish {
+    const char *experiment_id;
+    uint64_t cursor;           // the first event; 0: all
+    const struct texts *kinds; // "round_committed"; none or NULL: all; that some were lost is always told
+    uint32_t gather_ms;        // how long an event may wait for others, to travel together
+};
+
+// Starts to watch. `event` is called on the queue thread, which owns what it touches until event_stream_wait
+// has said that the stream ended; its first error is kept for event_stream_status.
 enum status event_stream_new(struct event_stream **ret, struct rpc_channel *channel,
-                             const char *experiment_id, uint64_t cursor, const struct texts *kinds,
+                             const struct event_wish *wish,
                              enum status (*event)(void *user, const cohort_v1_WatchExperimentResponse *event,
                                                   struct error *error),
                              void *user, struct error *error);

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STOP_GRACE_MS = 5000, LOOK_MS = 50, BREAK_WAIT_MS = 1000 };
+enum { STOP_GRACE_MS = 5000, LOOK_MS = 50, BREAK_WAIT_MS = 1000, GATHER_MS = 20 };
 
 struct session {
     struct experiment experiment;
@@ -108,9 +108,9 @@ static enum status explain_break(struct session *session, struct error *error)
 
 static enum status follow_records(struct session *session, struct run_records *records, struct error *error)
 {
+    const struct event_wish wish = {.experiment_id = session->experiment_id, .gather_ms = GATHER_MS};
     struct event_stream *stream = NULL;
-    TRY(event_stream_new(&stream, session->channel, session->experiment_id, 0, NULL, run_records_event,
-                         records, error));
+    TRY(event_stream_new(&stream, session->channel, &wish, run_records_event, records, error));
     enum status status = STATUS_OK;
     while (status == STATUS_OK && !event_stream_wait(stream, LOOK_MS)) {
         if (stop_asked()) { // the first stop cancels the experiment, the second ends this program at once

@@ -42,9 +42,9 @@ static enum status print_event(void *user, const cohort_v1_WatchExperimentRespon
 static enum status follow(const struct remote *remote, const char *experiment_id, const struct texts *kinds,
                           struct printer *printer, struct error *error)
 {
+    const struct event_wish wish = {.experiment_id = experiment_id, .cursor = printer->first, .kinds = kinds};
     struct event_stream *stream = NULL;
-    TRY(event_stream_new(&stream, remote->channel, experiment_id, printer->first, kinds, print_event, printer,
-                         error));
+    TRY(event_stream_new(&stream, remote->channel, &wish, print_event, printer, error));
     while (!event_stream_wait(stream, LOOK_MS))
         ;
     enum status status = event_stream_status(stream, error);

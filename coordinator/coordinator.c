@@ -57,6 +57,9 @@ static int64_t tick_jobs(struct coordinator *coordinator, int64_t now_ms)
         }
         if (job->wake_at_ms < next_ms)
             next_ms = job->wake_at_ms;
+        int64_t events_ms = events_tick(job->events, now_ms);
+        if (events_ms < next_ms)
+            next_ms = events_ms;
     }
     return next_ms;
 }

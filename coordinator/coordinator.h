@@ -103,6 +103,8 @@ void member_lost(struct coordinator *coordinator, struct member *member, bool le
 enum status member_remove(struct coordinator *coordinator, const char *name, const char *message,
                           struct error *error);
 void member_send(struct member *member, const cohort_v1_AttendResponse *message);
+void member_send_shared(struct member *member,
+                        const struct rpc_encoded *message); // the same of an AttendResponse
 void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_Reason reason,
                     const char *message);
 

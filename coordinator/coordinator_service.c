@@ -155,6 +155,8 @@ static void cancel_experiment(struct rpc_call *call, void *service, const void *
 
 // ---- watching -------------------------------------------------------------------------------------------
 
+enum { GATHER_MS_MAX = 10000 };
+
 struct watch {
     struct coordinator *coordinator;
     struct watcher *watcher;
@@ -184,8 +186,10 @@ static enum status open_watch(struct watch *watch, struct rpc_call *call,
 {
     struct coordinator *coordinator = watch->coordinator;
     int64_t most = coordinator->options->max_watchers;
-    uint32_t kinds;
-    TRY(read_kinds(request, &kinds, error));
+    struct events_wanted wanted = {.cursor = request->cursor,
+                                   .gather_ms = request->gather_ms < GATHER_MS_MAX ? request->gather_ms
+                                                                                   : GATHER_MS_MAX};
+    TRY(read_kinds(request, &wanted.kinds, error));
     struct job *job = find(coordinator, request->experiment_id, error);
     if (!job)
         return error->status;
@@ -195,7 +199,7 @@ static enum status open_watch(struct watch *watch, struct rpc_call *call,
                          "'%lld' streams watch already; close some, or raise limits.watchers",
                          (long long)most);
     }
-    watch->watcher = events_watch(job->events, call, request->cursor, kinds);
+    watch->watcher = events_watch(job->events, call, &wanted);
     if (!watch->watcher)
         return error_no_memory(error, sizeof *watch);
     coordinator->n_watchers++;

@@ -9,7 +9,8 @@ struct cross_peer {
     struct cross_token token;
     struct cross_memory *memory;
     size_t n;                                           // learners
-    char experiment_id[64], model_id[DIGEST_HEX_BYTES]; // that it was given last
+    char experiment_id[64], model_id[DIGEST_HEX_BYTES]; // of the model that it was given last
+    uint32_t round;
 };
 
 static bool is_open(const struct cross_peers *all)
@@ -73,10 +74,12 @@ void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret)
     cross_token_tell(&all->own, ret);
 }
 
-bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, const char *model_id)
+bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, uint32_t round, const char *model_id)
 {
-    if (strcmp(peer->experiment_id, experiment_id) == 0 && strcmp(peer->model_id, model_id) == 0)
+    if (peer->round == round && strcmp(peer->experiment_id, experiment_id) == 0 &&
+        strcmp(peer->model_id, model_id) == 0)
         return false;
+    peer->round = round;
     snprintf(peer->experiment_id, sizeof peer->experiment_id, "%s", experiment_id);
     snprintf(peer->model_id, sizeof peer->model_id, "%s", model_id);
     return true;

@@ -21,7 +21,8 @@ struct cross_peer *cross_peer_leave(struct cross_peers *all, struct cross_peer *
 struct cross_memory *cross_peer_memory(const struct cross_peer *peer); // a reference; NULL for NULL
 void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret); // of this process
 // Notes that the process is being given this model; false when it has been given it before.
-bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, const char *model_id);
+bool cross_peer_give(struct cross_peer *peer, const char *experiment_id, uint32_t round,
+                     const char *model_id);
 // The process with this token of n bytes; NULL when there is none.
 struct cross_peer *cross_peers_find(const struct cross_peers *all, const uint8_t *token, size_t n);
 // Reads a place, which its owner leaves as it is meanwhile, and hands the bytes on as cross_memory_pass does.

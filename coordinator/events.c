@@ -22,6 +22,8 @@ struct events {
     bool ended;
     struct watcher *watchers;
     struct event_counts counts;
+    void (*wake)(void *user); // NULL: nobody asked
+    void *wake_user;
 };
 
 struct watcher {
@@ -31,6 +33,8 @@ struct watcher {
     struct event_place *at; // the next to send; NULL: up to date
     uint64_t cursor;        // of the next to send
     uint32_t kinds;         // that are wanted; 0: all
+    int64_t gather_ms;      // how long one may wait
+    int64_t due_ms;         // when those that wait go; 0: none does
     bool blocked;           // the peer reads slowly: until the call is writable
     bool finished;
 };
@@ -149,9 +153,36 @@ const struct event_counts *events_counts(const struct events *events)
 
 static void pump(struct events *events)
 {
-    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next)
-        if (!watcher->blocked)
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next) {
+        if (watcher->blocked || watcher->due_ms)
+            continue;
+        if (!watcher->gather_ms || !events->wake) {
             watcher_pump(watcher);
+            continue;
+        }
+        watcher->due_ms = clock_monotonic_ms() + watcher->gather_ms;
+        events->wake(events->wake_user);
+    }
+}
+
+int64_t events_tick(struct events *events, int64_t now_ms)
+{
+    int64_t next_ms = INT64_MAX;
+    for (struct watcher *watcher = events->watchers; watcher; watcher = watcher->next) {
+        if (watcher->due_ms && watcher->due_ms <= now_ms) {
+            watcher->due_ms = 0;
+            watcher_pump(watcher);
+        }
+        if (watcher->due_ms && watcher->due_ms < next_ms)
+            next_ms = watcher->due_ms;
+    }
+    return next_ms;
+}
+
+void events_set_wake(struct events *events, void (*wake)(void *user), void *user)
+{
+    events->wake = wake;
+    events->wake_user = user;
 }
 
 static struct event_place *add(struct events *events, cohort_v1_WatchExperimentResponse *event, bool early)
@@ -201,7 +232,7 @@ void events_end(struct events *events)
         watcher_pump(watcher);
 }
 
-struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor, uint32_t kinds)
+struct watcher *events_watch(struct events *events, struct rpc_call *call, const struct events_wanted *wanted)
 {
     struct watcher *watcher = memory_zalloc(sizeof *watcher);
     if (!watcher)
@@ -209,8 +240,9 @@ struct watcher *events_watch(struct events *events, struct rpc_call *call, uint6
     *watcher = (struct watcher){.next = events->watchers,
                                 .events = events,
                                 .call = rpc_call_ref(call),
-                                .cursor = cursor ? cursor : 1,
-                                .kinds = kinds};
+                                .cursor = wanted->cursor ? wanted->cursor : 1,
+                                .kinds = wanted->kinds,
+                                .gather_ms = wanted->gather_ms};
     if (watcher->cursor > events->next_cursor)
         watcher->cursor = events->next_cursor; // from before a restart
     watcher->at = events->first;

@@ -39,9 +39,20 @@ void events_end(struct events *events);
 
 // The kind of that name ("round_committed"), a bit; 0: there is none.
 uint32_t events_kind(const char *name);
-// Sends events from `cursor` on over `call`, of which it keeps a reference: those of `kinds`, bits of
-// events_kind; 0: all. NULL when out of memory.
-struct watcher *events_watch(struct events *events, struct rpc_call *call, uint64_t cursor, uint32_t kinds);
+struct events_wanted {
+    uint64_t cursor;    // the first; 0: all
+    uint32_t kinds;     // bits of events_kind; 0: all
+    uint32_t gather_ms; // how long one may wait for others, to travel together
+};
+
+// Sends events over `call`, of which it keeps a reference. NULL when out of memory.
+struct watcher *events_watch(struct events *events, struct rpc_call *call,
+                             const struct events_wanted *wanted);
+// Sends what has waited long enough; the time at which it is to be called again, INT64_MAX: not before
+// `wake`.
+int64_t events_tick(struct events *events, int64_t now_ms);
+// `wake` is called when something begins to wait.
+void events_set_wake(struct events *events, void (*wake)(void *user), void *user);
 // Goes on sending after the call became writable.
 void watcher_pump(struct watcher *watcher);
 struct watcher *watcher_free(struct watcher *watcher);

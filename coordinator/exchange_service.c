@@ -48,7 +48,7 @@ static enum status open_fetch(struct fetch *fetch, const cohort_v1_FetchModelReq
     struct cross_peer *reader = cross_peers_find(&fetch->coordinator->cross_peers,
                                                  request->memory_token.bytes, request->memory_token.size);
     if (reader) {
-        cross_peer_give(reader, job->id, ret_header->model_id);
+        cross_peer_give(reader, job->id, ret_header->round, ret_header->model_id);
         sender_in_place(fetch->sender);
     }
     return STATUS_OK;

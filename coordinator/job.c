@@ -29,6 +29,11 @@ static enum status check_limits(const struct job *job, struct error *error)
     return STATUS_OK;
 }
 
+static void wake_timer(void *coordinator)
+{
+    coordinator_wake_timer(coordinator);
+}
+
 static enum status build(struct job *job, const char *yaml, const struct experiment_origin *origin,
                          struct error *error)
 {
@@ -45,6 +50,7 @@ static enum status build(struct job *job, const char *yaml, const struct experim
     job->round = job_make_round(job);
     if (!job->slots || !job->events || !job->round || job->yaml.failed || job->defaults.failed)
         return error_no_memory(error, job->n_slots * sizeof *job->slots);
+    events_set_wake(job->events, wake_timer, job->coordinator);
     return job_peers_new(job, error);
 }
 
@@ -112,6 +118,7 @@ struct job *job_free(struct job *job)
     ingest_unref(job->reducing);
     version_unref(job->current);
     version_unref(job->retired);
+    rpc_encoded_free(job->assignment_encoded);
     downlink_release(&job->downlink);
     version_unref(job->evaluating);
     workspace_free(job->test.workspace);
@@ -189,6 +196,7 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
         job_spool_drop(job, slot);
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
     job->retired = version_unref(job->retired);
+    job->assignment_encoded = rpc_encoded_free(job->assignment_encoded);
     job_release_test(job);
     job_journal_state(job);
     job_event_state(job);

@@ -137,6 +137,11 @@ struct job {
     struct evaluation tested;   // on test data
     struct stop_progress stop;
 
+    // The assignment that was sent last: most learners of a round are told the same.
+    cohort_v1_AttendResponse assignment; // without its model
+    size_t assignment_model_bytes;       // of its model; 0: it had none
+    struct rpc_encoded *assignment_encoded;
+
     struct job_peers *peers; // of rounds between peers (job_peers.c), else NULL
 
     int64_t round_started_ns;

@@ -52,9 +52,11 @@ static void describe_parts(const struct coded_parts *coded, cohort_v1_Assignment
     snprintf(ret->model_base, sizeof ret->model_base, "%s", coded->parts[0]->base);
 }
 
-// A copy of the model in the assignment, where it is small and its learner takes it so; else it is fetched.
-// Which model the learner has to which differences could be added is a guess: it fetches what does not fit.
-static void add_small_model(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
+// What of the model goes into the assignment, where it is small and its learner takes it so; else it is
+// fetched. Which model the learner has to which differences could be added is a guess: it fetches what does
+// not fit. The bytes; 0: none.
+static size_t describe_small_model(struct job *job, uint32_t slot, cohort_v1_Assignment *ret,
+                                   struct coded_parts *ret_coded)
 {
     const struct member *member = job->slots[slot].member;
     bool holds = job->slots[slot].holds_incarnation == member->incarnation;
@@ -63,18 +65,24 @@ static void add_small_model(struct job *job, uint32_t slot, cohort_v1_Assignment
     size_t bytes = coded.n ? coded.bytes : job->current->n_shared * sizeof(float);
     if (ret->attempt > 1 || job->current->round != ret->model_round || job_between_peers(job) ||
         bytes > member->model_bytes || bytes > SMALL_BYTES_MAX)
-        return;
+        return 0;
+    describe_parts(&coded, ret);
+    *ret_coded = coded;
+    return bytes;
+}
+
+static pb_bytes_array_t *copy_small_model(const struct job *job, const struct coded_parts *coded,
+                                          size_t bytes)
+{
     pb_bytes_array_t *copy = memory_alloc(PB_BYTES_ARRAY_T_ALLOCSIZE(bytes));
     if (!copy)
-        return;
+        return NULL;
     copy->size = (pb_size_t)bytes;
-    if (coded.n)
-        copy_parts(&coded, copy->bytes);
+    if (coded->n)
+        copy_parts(coded, copy->bytes);
     else
         memcpy(copy->bytes, job->current->values, bytes);
-    describe_parts(&coded, ret);
-    job->bytes_down += bytes;
-    ret->model = copy;
+    return copy;
 }
 
 // Where the model lies, for a learner's process that reads it from there, once; by the time that another one
@@ -89,12 +97,44 @@ static void add_place(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
     ret->place_bytes = CROSS_PLACE_BYTES;
     if (ret->attempt > 1 || current->round != ret->model_round || bytes > CROSS_PLACE_BYTES ||
         bytes <= SMALL_BYTES_MAX || !member->model_bytes ||
-        !experiment_sends_models(&job->experiment.options) ||
-        !cross_peer_give(member->cross, job->id, current->id))
+        !experiment_sends_models(&job->experiment.options))
         return;
-    job->bytes_down += bytes;
+    // All learners of a process are told, as it is not known whose assignment it hears first; it reads once.
+    if (cross_peer_give(member->cross, job->id, current->round, current->id))
+        job->bytes_down += bytes;
     ret->has_model_place = true;
     ret->model_place = cross_place(0, current->values, bytes);
+}
+
+// What another learner was told a moment ago, when this one is to be told the same: a model's id, and what
+// it is coded from, tell its bytes.
+static bool send_again(struct job *job, struct member *member, const cohort_v1_AttendResponse *message,
+                       size_t model_bytes)
+{
+    if (!job->assignment_encoded || model_bytes != job->assignment_model_bytes ||
+        memcmp(message, &job->assignment, sizeof *message) != 0)
+        return false;
+    job->bytes_down += model_bytes;
+    member_send_shared(member, job->assignment_encoded);
+    return true;
+}
+
+static void send_assignment(struct job *job, struct member *member, cohort_v1_AttendResponse *message,
+                            size_t model_bytes)
+{
+    pb_bytes_array_t *model = message->event.assignment.model;
+    job->bytes_down += model ? model_bytes : 0;
+    job->assignment_encoded = rpc_encoded_free(job->assignment_encoded);
+    if (message->event.assignment.sources_count > 0 || (model_bytes && !model) ||
+        rpc_encoded_new(&job->assignment_encoded, cohort_v1_AttendResponse_fields, message, NULL) !=
+            STATUS_OK) {
+        member_send(member, message);
+        return;
+    }
+    job->assignment = *message;
+    job->assignment.event.assignment.model = NULL;
+    job->assignment_model_bytes = model_bytes;
+    member_send_shared(member, job->assignment_encoded);
 }
 
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
@@ -124,9 +164,13 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     assignment->summary_bytes = SMALL_BYTES_MAX;
     assignment->summary_received = job_kept_bytes(job, slot);
     add_place(job, slot, assignment);
-    if (!assignment->has_model_place)
-        add_small_model(job, slot, assignment);
-    member_send(member, &message);
+    struct coded_parts coded = {0};
+    size_t bytes = assignment->has_model_place ? 0 : describe_small_model(job, slot, assignment, &coded);
+    if (assignment->sources_count == 0 && send_again(job, member, &message, bytes))
+        return;
+    if (bytes)
+        assignment->model = copy_small_model(job, &coded, bytes);
+    send_assignment(job, member, &message, bytes);
     memory_free(assignment->model);
 }
 

@@ -216,6 +216,12 @@ void member_send(struct member *member, const cohort_v1_AttendResponse *message)
         rpc_call_cancel(member->call); // it reads nothing any more: lost, and it may come back
 }
 
+void member_send_shared(struct member *member, const struct rpc_encoded *message)
+{
+    if (member->call && rpc_call_send_shared(member->call, message, NULL) != STATUS_OK)
+        rpc_call_cancel(member->call);
+}
+
 void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_Reason reason,
                     const char *message)
 {

@@ -257,6 +257,8 @@ static void plan_send(struct rpc_call *call, struct batch *batch)
         grpc_op *op = &batch->ops[batch->n_ops++];
         op->op = GRPC_OP_SEND_MESSAGE;
         op->data.send_message.send_message = item->buffer;
+        if (call->queue.first) // the next one is to travel with it
+            op->flags = GRPC_WRITE_BUFFER_HINT;
         call->sending_item = item;
     }
     if (call->wants_end && !call->queue.first)

@@ -61,6 +61,12 @@ enum status rpc_call_send_encoded(struct rpc_call *call, const void *bytes, size
     return enqueue(call, buffer, false, false, error);
 }
 
+enum status rpc_call_send_shared(struct rpc_call *call, const struct rpc_encoded *encoded,
+                                 struct error *error)
+{
+    return enqueue(call, grpc_byte_buffer_copy(encoded->buffer), false, false, error);
+}
+
 enum status call_send_last(struct rpc_call *call, const pb_msgdesc_t *fields, const void *message,
                            struct error *error)
 {

@@ -107,3 +107,24 @@ enum status message_encode(grpc_byte_buffer **ret, const pb_msgdesc_t *fields, c
                ? STATUS_OK
                : error_set(error, STATUS_INTERNAL, "a message cannot be encoded: %s", PB_GET_ERROR(&stream));
 }
+
+enum status rpc_encoded_new(struct rpc_encoded **ret, const pb_msgdesc_t *fields, const void *message,
+                            struct error *error)
+{
+    struct rpc_encoded *encoded = memory_zalloc(sizeof *encoded);
+    if (!encoded)
+        return error_no_memory(error, sizeof *encoded);
+    enum status status = message_encode(&encoded->buffer, fields, message, error);
+    if (status == STATUS_OK)
+        *ret = encoded;
+    else
+        memory_free(encoded);
+    return status;
+}
+
+struct rpc_encoded *rpc_encoded_free(struct rpc_encoded *encoded)
+{
+    if (encoded)
+        grpc_byte_buffer_destroy(encoded->buffer);
+    return memory_free(encoded);
+}

@@ -63,6 +63,15 @@ enum status rpc_call_send(struct rpc_call *call, const pb_msgdesc_t *fields, con
 // The same for a message that was encoded before: bytes [n], copied.
 enum status rpc_call_send_encoded(struct rpc_call *call, const void *bytes, size_t n, struct error *error);
 
+// A message that was encoded once, to be sent on any number of calls, which share its bytes.
+struct rpc_encoded;
+enum status rpc_encoded_new(struct rpc_encoded **ret, const pb_msgdesc_t *fields, const void *message,
+                            struct error *error);
+struct rpc_encoded *rpc_encoded_free(struct rpc_encoded *encoded); // NULL is fine; those under way are sent
+// As rpc_call_send.
+enum status rpc_call_send_shared(struct rpc_call *call, const struct rpc_encoded *encoded,
+                                 struct error *error);
+
 // Queues one chunk (lib/rpc/chunks.c: field 2 `offset`, field 15 `data`) whose bytes stay where they are:
 // they must not change until `release(user)` is called, exactly once, from any thread, also when this returns
 // an error. At most one chunk is queued at a time: send the next from `writable`.

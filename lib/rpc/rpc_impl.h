@@ -66,6 +66,10 @@ struct rpc_message {
     grpc_byte_buffer *buffer;
 };
 
+struct rpc_encoded {
+    grpc_byte_buffer *buffer;
+};
+
 // A place in a message's slices.
 struct slice_cursor {
     const grpc_slice *slices;

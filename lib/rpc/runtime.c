@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "rpc/guard.h"
 #include "rpc/rpc_impl.h"
+#include <dlfcn.h>
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
 #include <signal.h>
@@ -51,6 +52,26 @@ static void log_quietly(gpr_log_func_args *args)
     fprintf(stderr, "gRPC: %s:%d: %s\n", args->file, args->line, args->message);
 }
 
+// Debian builds abseil, whose locks gRPC takes, so that each lock looks for deadlocks: 4 % of a small round.
+// abseil has a switch for that, in C++ alone; where it is not found, things stay as they are.
+static void stop_deadlock_search(void)
+{
+    static const char *const names[] = {
+        "_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE",
+        "_ZN4absl12lts_2022062329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE",
+    };
+    enum { IGNORE = 0 }; // absl::OnDeadlockCycle::kIgnore
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        void *symbol = dlsym(RTLD_DEFAULT, names[i]);
+        void (*set)(int mode);
+        if (!symbol)
+            continue;
+        memcpy(&set, &symbol, sizeof set); // ISO C has no conversion between the two
+        set(IGNORE);
+        return;
+    }
+}
+
 static enum status queue_start(struct queue *queue, size_t index, struct error *error)
 {
     queue->grpc = grpc_completion_queue_create_for_next(NULL);
@@ -87,6 +108,7 @@ enum status rpc_runtime_new(struct rpc_runtime **ret, size_t n_threads, struct e
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     grpc_init();
+    stop_deadlock_search();
     enum status status = queues_start(runtime, error);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (status != STATUS_OK) {

@@ -16,7 +16,7 @@ static struct rpc_server *server;
 static struct rpc_channel *channel;
 static char last_hash[65];
 static uint64_t first_cursor, last_cursor, first_kept, n_told;
-static uint32_t wanted_kinds;
+static uint32_t wanted_kinds, wanted_gather_ms;
 static bool client_closed, in_order = true, slow;
 static enum status client_status;
 
@@ -25,7 +25,9 @@ static void server_message(struct rpc_call *call, struct rpc_message *message, v
     cohort_v1_WatchExperimentRequest request = cohort_v1_WatchExperimentRequest_init_zero;
     rpc_message_decode(message, cohort_v1_WatchExperimentRequest_fields, &request, NULL);
     pthread_mutex_lock(&lock);
-    struct watcher *watcher = events_watch(events, call, request.cursor, wanted_kinds);
+    const struct events_wanted wanted = {
+        .cursor = request.cursor, .kinds = wanted_kinds, .gather_ms = wanted_gather_ms};
+    struct watcher *watcher = events_watch(events, call, &wanted);
     *(struct watcher **)user = watcher;
     watcher_pump(watcher);
     pthread_mutex_unlock(&lock);
@@ -234,6 +236,44 @@ Test(events, only_the_kinds_that_are_wanted_are_told)
     pthread_mutex_unlock(&lock);
     wait_for_cursor(7);
     cr_expect_eq(n_told, 2);
+    stop(call);
+}
+
+static int n_woken;
+
+static void wake(void *user)
+{
+    (*(int *)user)++;
+}
+
+Test(events, those_that_may_wait_go_together)
+{
+    start();
+    events_set_wake(events, wake, &n_woken);
+    wanted_gather_ms = 5000;
+    struct rpc_call *call = watch(1);
+    for (bool there = false; !there; usleep(1000)) {
+        pthread_mutex_lock(&lock);
+        there = watcher != NULL;
+        pthread_mutex_unlock(&lock);
+    }
+    add(3);
+    usleep(50000);
+    pthread_mutex_lock(&lock);
+    int64_t now_ms = clock_monotonic_ms(), due_ms = events_tick(events, now_ms);
+    cr_expect_eq(n_told, 0);
+    cr_expect_eq(n_woken, 1, "the timer is woken once");
+    cr_expect(due_ms > now_ms && due_ms <= now_ms + 5000);
+    cr_expect_eq(events_tick(events, due_ms), INT64_MAX);
+    pthread_mutex_unlock(&lock);
+    wait_for_cursor(3);
+    add(1);
+    pthread_mutex_lock(&lock);
+    cr_expect_eq(n_woken, 2);
+    events_end(events); // nothing waits then
+    pthread_mutex_unlock(&lock);
+    wait_for_cursor(4);
+    cr_expect(in_order);
     stop(call);
 }
 
