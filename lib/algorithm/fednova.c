@@ -55,7 +55,7 @@ static double norm_of_steps(const struct learner_step *step)
         double factor = schedule->kind ? ((const struct schedule_kind *)schedule->kind)
                                              ->factor(schedule->options, first + i, step->rounds * n_steps)
                                        : 1;
-        optimizer->step(choice->options, rate * factor, i + 1, 1, &parameter, &gradient, &velocity);
+        optimizer->step(choice->options, rate * factor, i + 1, 1, &parameter, &gradient, &velocity, 1);
         way -= (double)parameter;
     }
     return way / rate;

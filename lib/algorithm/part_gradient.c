@@ -92,7 +92,7 @@ void part_gradient_descend(const struct reupdate_step *step, size_t n, float *gr
     if (schedule->kind)
         rate *= ((const struct schedule_kind *)schedule->kind)
                     ->factor(schedule->options, step->round - 1, step->rounds);
-    optimizer->step(choice->options, rate, step->round, n, parameters, gradient, NULL);
+    optimizer->step(choice->options, rate, step->round, n, parameters, gradient, NULL, 0);
 }
 
 enum status part_gradient_check(const char *algorithm, const struct training_options *training,

@@ -42,7 +42,7 @@ KERNEL static void step_all(struct coefficients c, size_t n, float *restrict p,
 }
 
 void adam_step(const struct adam_options *options, bool decoupled, double rate, uint64_t step, size_t n,
-               float *parameters, const float *gradient, float *state)
+               float *parameters, const float *gradient, float *state, size_t stride)
 {
     double t = (double)step, decay = options->weight_decay;
     struct coefficients c = {
@@ -56,13 +56,13 @@ void adam_step(const struct adam_options *options, bool decoupled, double rate, 
         .root = (float)(1 / sqrt(1 - pow(options->beta2, t))),
         .epsilon = (float)options->epsilon,
     };
-    step_all(c, n, parameters, gradient, state, state + n);
+    step_all(c, n, parameters, gradient, state, state + stride);
 }
 
 static void step_coupled(const void *options, double rate, uint64_t step, size_t n, float *parameters,
-                         const float *gradient, float *state)
+                         const float *gradient, float *state, size_t stride)
 {
-    adam_step(options, false, rate, step, n, parameters, gradient, state);
+    adam_step(options, false, rate, step, n, parameters, gradient, state, stride);
 }
 
 const struct optimizer_kind optimizer_adam = {

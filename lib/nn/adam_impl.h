@@ -29,4 +29,4 @@ double adam_learning_rate(const void *options);
 // `decoupled`: the parameters shrink by rate * weight_decay beside the step; else weight_decay times the
 // parameters is added to the gradient.
 void adam_step(const struct adam_options *options, bool decoupled, double rate, uint64_t step, size_t n,
-               float *parameters, const float *gradient, float *state);
+               float *parameters, const float *gradient, float *state, size_t stride);

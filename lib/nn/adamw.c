@@ -8,9 +8,9 @@ static const struct field fields[] = {
 };
 
 static void step_decoupled(const void *options, double rate, uint64_t step, size_t n, float *parameters,
-                           const float *gradient, float *state)
+                           const float *gradient, float *state, size_t stride)
 {
-    adam_step(options, true, rate, step, n, parameters, gradient, state);
+    adam_step(options, true, rate, step, n, parameters, gradient, state, stride);
 }
 
 const struct optimizer_kind optimizer_adamw = {

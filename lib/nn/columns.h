@@ -4,18 +4,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { COLUMNS_MAX = 8192 };
+enum { COLUMNS_MAX = 8192, COLUMNS_BLOCK = 16 };
 
-// The numbers of the columns of x [n_rows, n_columns] that hold anything but zeros, ascending, in ret
-// [n_columns]; returns how many. `work` is overwritten: [n_columns].
-size_t columns_find(size_t n_rows, size_t n_columns, const float *x, uint32_t *work, int32_t *ret);
+struct columns {
+    size_t n_all, n; // of the matrix; those that are kept
+    // Of each sixteen: a bit for one that is kept, and how many are kept before them.
+    uint16_t kept[COLUMNS_MAX / COLUMNS_BLOCK], before[COLUMNS_MAX / COLUMNS_BLOCK];
+};
 
-// ret [n_rows, width]: the n columns `places` of x [n_rows, n_columns], then zeros.
-void columns_gather(size_t n_rows, size_t n_columns, const float *x, const int32_t *places, size_t n,
-                    size_t width, float *ret);
+// Those of x [n_rows, n_columns] that hold anything but zeros; n_columns is at most COLUMNS_MAX. `work` is
+// overwritten: [n_columns].
+void columns_find(size_t n_rows, size_t n_columns, const float *x, uint32_t *work, struct columns *ret);
 
-// ret [n_rows, n_columns]: zeros, but for the columns `places`, which are the first n of `gathered` [n_rows,
-// width]. At most COLUMNS_MAX columns; up to COLUMNS_SLACK values behind `gathered` are read, and not used.
-enum { COLUMNS_SLACK = 16 };
-void columns_spread(size_t n_rows, size_t n_columns, const float *gathered, size_t width,
-                    const int32_t *places, size_t n, float *ret);
+// Up to so many values behind what follows are read or overwritten, and not used.
+enum { COLUMNS_SLACK = COLUMNS_BLOCK };
+
+// ret [n_rows, width]: the columns of x [n_rows, n_all] that are kept, then zeros.
+void columns_gather(const struct columns *columns, size_t n_rows, const float *x, size_t width, float *ret);
+
+// ret [n_rows, n_all]: zeros, but for the columns that are kept, which are the first of `gathered` [n_rows,
+// width].
+void columns_spread(const struct columns *columns, size_t n_rows, const float *gathered, size_t width,
+                    float *ret);
+
+// p [n_rows, n_all] -= rate * (g + decay * p), g being what columns_spread would return.
+void columns_descend(const struct columns *columns, size_t n_rows, const float *gathered, size_t width,
+                     float rate, float decay, float *p);

@@ -99,11 +99,16 @@ static void forward(const struct layer_pass *pass)
 static void backward(const struct layer_pass *pass)
 {
     const struct linear linear = linear_of(pass);
-    linear_weight_gradient(&linear, pass->input, pass->output_gradient, pass->tensor_gradients[WEIGHT]);
-    if (pass->plan->n_tensors > BIAS)
-        sum_rows(pass->batch, linear.units, pass->output_gradient, pass->tensor_gradients[BIAS]);
-    if (pass->input_gradient)
+    if (pass->input_gradient) // before the sink changes the weights
         linear_input_gradient(&linear, pass->tensors[WEIGHT], pass->output_gradient, pass->input_gradient);
+    linear_weight_gradient(&linear, pass->input, pass->output_gradient, pass->tensor_gradients[WEIGHT],
+                           pass->sink, pass->tensor_offsets[WEIGHT]);
+    if (pass->plan->n_tensors <= BIAS)
+        return;
+    sum_rows(pass->batch, linear.units, pass->output_gradient, pass->tensor_gradients[BIAS]);
+    if (pass->sink)
+        pass->sink->take(pass->sink->user, pass->tensor_offsets[BIAS], linear.units,
+                         pass->tensor_gradients[BIAS]);
 }
 
 const struct layer_kind layer_dense = {
@@ -115,4 +120,5 @@ const struct layer_kind layer_dense = {
     .init = init,
     .forward = forward,
     .backward = backward,
+    .hands_on = true,
 };

@@ -10,6 +10,7 @@
 #include "base/philox.h"
 #include "base/registry.h"
 #include "config/mark.h"
+#include "nn/gradient_sink.h"
 #include "nn/tensor.h"
 
 enum { LAYER_TENSORS_MAX = 2 };
@@ -44,6 +45,9 @@ struct layer_pass {
     const float *output_gradient;               // [batch, output]
     float *input_gradient;                      // [batch, input]; NULL when no layer below has parameters
     float *tensor_gradients[LAYER_TENSORS_MAX]; // overwritten, not added to
+    // For a kind that `hands_on`: who takes them, from where each begins among the parameters; NULL: nobody.
+    const struct gradient_sink *sink;
+    size_t tensor_offsets[LAYER_TENSORS_MAX];
 };
 
 struct layer_kind {
@@ -60,6 +64,9 @@ struct layer_kind {
     // activation.
     void (*forward)(const struct layer_pass *pass);
     void (*backward)(const struct layer_pass *pass);
+    // Backward hands its tensors' gradients to the pass's sink itself, in parts, each once the pass has no
+    // further use for those parameters.
+    bool hands_on;
 };
 
 extern const struct registry layers;

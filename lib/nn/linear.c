@@ -1,4 +1,5 @@
 #include "nn/linear.h"
+#include "base/kernel.h"
 #include "nn/blas.h"
 #include "nn/columns.h"
 #include "nn/patches.h"
@@ -36,8 +37,7 @@ static bool fits(const struct linear *linear)
 size_t linear_shared_floats(size_t inputs, size_t units)
 {
     size_t dense = 2 * n_offsets(inputs, units) + (inputs + units) * BATCH_MAX;
-    return sizes_fit(inputs, units) ? dense + inputs + UNITS_AT_ONCE * patches_width(inputs) + COLUMNS_SLACK
-                                    : 0;
+    return sizes_fit(inputs, units) ? dense + UNITS_AT_ONCE * patches_width(inputs) + COLUMNS_SLACK : 0;
 }
 
 // Worth leaving out what is zero: it takes a look at the batch and copies of what is left.
@@ -46,28 +46,35 @@ static bool is_sparse(size_t n_active, size_t inputs)
     return 8 * n_active <= 7 * inputs && patches_width(n_active) <= inputs;
 }
 
-static bool has_value(size_t n, const float *values)
+KERNEL static uint32_t has_value(size_t n, const uint32_t *restrict bits)
+{
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= bits[i] << 1; // either zero
+    return any;
+}
+
+// The same, and copies them.
+KERNEL static uint32_t copy_row(size_t n, const uint32_t *restrict bits, uint32_t *restrict ret)
 {
     uint32_t any = 0;
     for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, values + i, sizeof bits);
-        any |= bits << 1; // either zero
+        ret[i] = bits[i];
+        any |= bits[i] << 1;
     }
-    return any != 0;
+    return any;
 }
 
 // Moves the rows of x_columns [inputs, width] that are not all zero to its front; their numbers go to
 // `offsets`.
 static size_t gather_rows(size_t inputs, size_t width, float *x_columns, int32_t *offsets)
 {
+    uint32_t *rows = (uint32_t *)(void *)x_columns;
     size_t n = 0;
     for (size_t i = 0; i < inputs; i++) {
-        if (!has_value(width, x_columns + i * width))
-            continue;
-        if (n < i)
-            memcpy(x_columns + n * width, x_columns + i * width, width * sizeof x_columns[0]);
-        offsets[n++] = (int32_t)i;
+        offsets[n] = (int32_t)i;
+        const uint32_t *row = rows + i * width;
+        n += (n == i ? has_value(width, row) : copy_row(width, row, rows + n * width)) != 0;
     }
     return n;
 }
@@ -104,40 +111,67 @@ void linear_forward(const struct linear *linear, const float *x, const float *w,
     patches_transpose(units, batch, y_columns, width, ret_y, units);
 }
 
-// As linear_weight_gradient, of the inputs `active` alone; the others' are zero.
-static void sparse_gradient(const struct linear *linear, struct patches gradients, const float *x,
-                            const int32_t *active, size_t n_active, float *room, float *ret_dw)
+// Inputs that have a value somewhere in the batch, apart from the others.
+struct active {
+    bool all; // not worth it: x is taken as it is
+    struct columns columns;
+    size_t width;
+    float *x;    // [batch, width]
+    float *room; // [UNITS_AT_ONCE, width]
+};
+
+static void find_active(const struct linear *linear, const float *x, struct active *ret)
 {
-    const size_t inputs = linear->inputs, units = linear->units;
-    const size_t width = patches_width(n_active > 0 ? n_active : 1);
-    float *gathered = linear->shared + 2 * n_offsets(inputs, units);
-    columns_gather(linear->batch, inputs, x, active, n_active, width, gathered);
-    for (size_t from = 0; from < units; from += UNITS_AT_ONCE) {
-        gradients.n_columns = units - from < UNITS_AT_ONCE ? units - from : UNITS_AT_ONCE;
-        patches_multiply(&gradients, width, gathered, width, false, room, width);
-        columns_spread(gradients.n_columns, inputs, room, width, active, n_active, ret_dw + from * inputs);
-        gradients.columns += UNITS_AT_ONCE;
-    }
+    const size_t batch = linear->batch, inputs = linear->inputs, units = linear->units;
+    ret->x = linear->shared + 2 * n_offsets(inputs, units);
+    ret->room = ret->x + (inputs + units) * BATCH_MAX;
+    columns_find(batch, inputs, x, (uint32_t *)ret->room, &ret->columns);
+    ret->all = !is_sparse(ret->columns.n, inputs);
+    ret->width = patches_width(ret->columns.n ? ret->columns.n : 1);
+    if (!ret->all)
+        columns_gather(&ret->columns, batch, x, ret->width, ret->x);
 }
 
-void linear_weight_gradient(const struct linear *linear, const float *x, const float *dy, float *ret_dw)
+// The gradient of a block of units [gradients->n_columns, inputs], from parameter `offset` on.
+static void gradient_block(const struct linear *linear, const struct patches *gradients, const float *x,
+                           const struct active *active, float *ret, const struct gradient_sink *sink,
+                           size_t offset)
+{
+    const size_t inputs = linear->inputs, units = gradients->n_columns, width = active->width;
+    if (active->all) {
+        patches_multiply(gradients, inputs, x, inputs, false, ret, inputs);
+    } else {
+        patches_multiply(gradients, width, active->x, width, false, active->room, width);
+        if (sink && sink->take_columns) {
+            sink->take_columns(sink->user, offset, &active->columns, units, active->room, width);
+            return;
+        }
+        columns_spread(&active->columns, units, active->room, width, ret);
+    }
+    if (sink)
+        sink->take(sink->user, offset, units * inputs, ret);
+}
+
+void linear_weight_gradient(const struct linear *linear, const float *x, const float *dy, float *ret_dw,
+                            const struct gradient_sink *sink, size_t offset)
 {
     const size_t batch = linear->batch, inputs = linear->inputs, units = linear->units;
     if (!fits(linear)) {
         blas_gemm(true, false, units, inputs, batch, 1, dy, units, x, inputs, 0, ret_dw, inputs);
+        if (sink)
+            sink->take(sink->user, offset, units * inputs, ret_dw);
         return;
     }
     // dY[b, u] = dy[b units + u]: the rows' and columns' offsets change places.
     const struct patches by_unit = transposed(linear, dy, units, batch, units);
-    const struct patches gradients = {dy, by_unit.columns, by_unit.rows, batch, units};
-    int32_t *active =
-        (int32_t *)(linear->shared + 2 * n_offsets(inputs, units) + (inputs + units) * BATCH_MAX);
-    float *room = (float *)(active + inputs);
-    size_t n_active = columns_find(batch, inputs, x, (uint32_t *)room, active);
-    if (is_sparse(n_active, inputs))
-        sparse_gradient(linear, gradients, x, active, n_active, room, ret_dw);
-    else
-        patches_multiply(&gradients, inputs, x, inputs, false, ret_dw, inputs);
+    struct patches gradients = {dy, by_unit.columns, by_unit.rows, batch, units};
+    struct active active;
+    find_active(linear, x, &active);
+    for (size_t from = 0; from < units; from += UNITS_AT_ONCE, gradients.columns += UNITS_AT_ONCE) {
+        float *block = sink ? ret_dw : ret_dw + from * inputs;
+        gradients.n_columns = units - from < UNITS_AT_ONCE ? units - from : UNITS_AT_ONCE;
+        gradient_block(linear, &gradients, x, &active, block, sink, offset + from * inputs);
+    }
 }
 
 void linear_input_gradient(const struct linear *linear, const float *w, const float *dy, float *ret_dx)

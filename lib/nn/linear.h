@@ -5,6 +5,7 @@
 // their products are zero, so with finite weights the sums are the same to the bit.
 #pragma once
 
+#include "nn/gradient_sink.h"
 #include <stddef.h>
 
 struct linear {
@@ -16,7 +17,9 @@ size_t linear_shared_floats(size_t inputs, size_t units);
 
 // Y = X W'
 void linear_forward(const struct linear *linear, const float *x, const float *w, float *ret_y);
-// dW = dY' X
-void linear_weight_gradient(const struct linear *linear, const float *x, const float *dy, float *ret_dw);
+// dW = dY' X. With a sink (NULL: none) it is handed on in blocks of units, W being the parameters from
+// `offset` on, and ret_dw is overwritten.
+void linear_weight_gradient(const struct linear *linear, const float *x, const float *dy, float *ret_dw,
+                            const struct gradient_sink *sink, size_t offset);
 // dX = dY W
 void linear_input_gradient(const struct linear *linear, const float *w, const float *dy, float *ret_dx);

@@ -4,6 +4,7 @@
 
 #include "base/philox.h"
 #include "config/fields.h"
+#include "nn/gradient_sink.h"
 #include "nn/loss.h"
 #include "nn/tensor.h"
 #include <stdbool.h>
@@ -97,6 +98,12 @@ double model_loss(const struct model *model, const float *outputs, const struct 
 double model_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
                       const float *input, const struct targets *targets, size_t batch, struct random_key key,
                       float *ret_gradient);
+
+// The same, but the gradient is handed on part by part; `room` [n_parameters] is overwritten. Parameters that
+// the sink changes are this pass's no more.
+double model_hand_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
+                           const float *input, const struct targets *targets, size_t batch,
+                           struct random_key key, const struct gradient_sink *sink, float *room);
 
 // The same for the loss and something more: `add` (NULL: nothing) adds to the gradient of the mean loss by
 // the outputs [batch, n_outputs].

@@ -3,6 +3,7 @@
 // rate * (g + momentum * v).
 #include "base/kernel.h"
 #include "config/fields.h"
+#include "nn/columns.h"
 #include "nn/optimizer.h"
 
 struct sgd_options {
@@ -87,7 +88,7 @@ KERNEL static void descend_nesterov(size_t n, float rate, float decay, float mom
 }
 
 static void step(const void *kind_options, double rate, uint64_t step_number, size_t n, float *parameters,
-                 const float *gradient, float *state)
+                 const float *gradient, float *state, size_t stride)
 {
     const struct sgd_options *options = kind_options;
     float decay = (float)options->weight_decay, momentum = (float)options->momentum;
@@ -99,6 +100,18 @@ static void step(const void *kind_options, double rate, uint64_t step_number, si
         descend_heavy(n, (float)rate, decay, momentum, parameters, gradient, state);
 }
 
+static bool is_plain(const void *options)
+{
+    return ((const struct sgd_options *)options)->momentum == 0;
+}
+
+static void step_columns(const void *options, double rate, const struct columns *columns, size_t n_rows,
+                         float *parameters, const float *gathered, size_t width)
+{
+    float decay = (float)((const struct sgd_options *)options)->weight_decay;
+    columns_descend(columns, n_rows, gathered, width, (float)rate, decay, parameters);
+}
+
 const struct optimizer_kind optimizer_sgd = {
     .kind = {.name = "sgd",
              .help = "Stochastic gradient descent, with momentum or without",
@@ -108,4 +121,6 @@ const struct optimizer_kind optimizer_sgd = {
     .n_state_vectors = n_state_vectors,
     .learning_rate = learning_rate,
     .step = step,
+    .steps_columns = is_plain,
+    .step_columns = step_columns,
 };

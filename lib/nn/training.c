@@ -160,16 +160,49 @@ void trainer_apply(struct trainer *trainer, float *parameters)
     double rate = scheduled_rate(trainer);
     trainer->n_taken++;
     trainer->optimizer->step(trainer->optimizer_options, rate, trainer->n_taken, trainer->n, parameters,
-                             trainer->gradient, trainer->state);
+                             trainer->gradient, trainer->state, trainer->n);
+}
+
+struct descent {
+    const struct trainer *trainer;
+    float *parameters;
+    double rate;
+};
+
+static void descend(void *user, size_t offset, size_t n, const float *gradient)
+{
+    const struct descent *descent = user;
+    const struct trainer *trainer = descent->trainer;
+    float *state = trainer->state ? trainer->state + offset : NULL;
+    trainer->optimizer->step(trainer->optimizer_options, descent->rate, trainer->n_taken, n,
+                             descent->parameters + offset, gradient, state, trainer->n);
+}
+
+static void descend_columns(void *user, size_t offset, const struct columns *columns, size_t n_rows,
+                            const float *gathered, size_t width)
+{
+    const struct descent *descent = user;
+    const struct trainer *trainer = descent->trainer;
+    trainer->optimizer->step_columns(trainer->optimizer_options, descent->rate, columns, n_rows,
+                                     descent->parameters + offset, gathered, width);
 }
 
 double trainer_step(struct trainer *trainer, float *parameters, const float *input,
                     const struct targets *targets, size_t batch, struct random_key key)
 {
-    double loss = model_gradient(trainer->model, trainer->workspace, parameters, input, targets, batch, key,
-                                 trainer->gradient);
-    trainer_apply(trainer, parameters);
-    return loss;
+    if (trainer->clip_norm > 0) { // by the norm of the whole gradient
+        double loss = model_gradient(trainer->model, trainer->workspace, parameters, input, targets, batch,
+                                     key, trainer->gradient);
+        trainer_apply(trainer, parameters);
+        return loss;
+    }
+    struct descent descent = {trainer, parameters, scheduled_rate(trainer)};
+    const struct optimizer_kind *optimizer = trainer->optimizer;
+    bool columns = optimizer->steps_columns && optimizer->steps_columns(trainer->optimizer_options);
+    const struct gradient_sink sink = {descend, columns ? descend_columns : NULL, &descent};
+    trainer->n_taken++;
+    return model_hand_gradient(trainer->model, trainer->workspace, parameters, input, targets, batch, key,
+                               &sink, trainer->gradient);
 }
 
 float *trainer_gradient(struct trainer *trainer)

@@ -31,7 +31,8 @@ void trainer_reset(struct trainer *trainer, uint64_t first_step, uint64_t n_step
 double trainer_step(struct trainer *trainer, float *parameters, const float *input,
                     const struct targets *targets, size_t batch, struct random_key key);
 // The second half of a step: clips the trainer's gradient, which the caller has filled or changed, and moves
-// `parameters` along it. trainer_step is model_gradient into trainer_gradient, then this.
+// `parameters` along it. trainer_step does the same as model_gradient into trainer_gradient, then this, but
+// leaves nothing of use in trainer_gradient.
 void trainer_apply(struct trainer *trainer, float *parameters);
 // The trainer's own gradient buffer [n_parameters] and workspace, for algorithms that need the gradient
 // alone.

@@ -226,17 +226,23 @@ static const float *forward(const struct model *model, struct workspace *workspa
 
 // `gradient` of the layer's output, overwritten; `ret_below`, of its input, NULL when nobody needs it.
 static void backward_layer(struct workspace *workspace, size_t index, const float *parameters, size_t batch,
-                           const float *gradient, float *ret_below, float *ret_gradient)
+                           const float *gradient, float *ret_below, float *ret_gradient,
+                           const struct gradient_sink *sink)
 {
     const struct model_layer *layer = &workspace->model->layers[index];
     struct layer_pass pass = open_pass(workspace, index, parameters, batch);
     pass.training = true;
     pass.output_gradient = gradient;
     pass.input_gradient = ret_below;
-    for (unsigned int t = 0; t < layer->plan.n_tensors; t++)
-        pass.tensor_gradients[t] =
-            ret_gradient + workspace->model->layout.tensors[layer->first_tensor + t].offset;
+    pass.sink = sink;
+    const struct tensor *tensors = workspace->model->layout.tensors + layer->first_tensor;
+    for (unsigned int t = 0; t < layer->plan.n_tensors; t++) {
+        pass.tensor_offsets[t] = tensors[t].offset;
+        pass.tensor_gradients[t] = ret_gradient + tensors[t].offset;
+    }
     layer->kind->backward(&pass);
+    for (unsigned int t = 0; sink && !layer->kind->hands_on && t < layer->plan.n_tensors; t++)
+        sink->take(sink->user, tensors[t].offset, shape_size(&tensors[t].shape), pass.tensor_gradients[t]);
 }
 
 static void backward_activation(const struct workspace *workspace, size_t index, size_t batch,
@@ -250,7 +256,7 @@ static void backward_activation(const struct workspace *workspace, size_t index,
 }
 
 static void backward(const struct model *model, struct workspace *workspace, const float *parameters,
-                     size_t batch, float *ret_gradient)
+                     size_t batch, float *ret_gradient, const struct gradient_sink *sink)
 {
     float *gradient = workspace->gradients[0], *other = workspace->gradients[1];
     for (size_t i = model->n_layers; i-- > model->first_trained;) {
@@ -259,7 +265,7 @@ static void backward(const struct model *model, struct workspace *workspace, con
         if (!model->layers[i].kind->backward)
             continue;
         backward_layer(workspace, i, parameters, batch, gradient, i > model->first_trained ? other : NULL,
-                       ret_gradient);
+                       ret_gradient, sink);
         float *below = other;
         other = gradient;
         gradient = below;
@@ -305,7 +311,7 @@ void model_backward(const struct model *model, struct workspace *workspace, cons
 {
     memcpy(workspace->gradients[0], output_gradient,
            batch * model_n_outputs(model) * sizeof output_gradient[0]);
-    backward(model, workspace, parameters, batch, ret_gradient);
+    backward(model, workspace, parameters, batch, ret_gradient, NULL);
 }
 
 double model_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
@@ -314,6 +320,17 @@ double model_gradient(const struct model *model, struct workspace *workspace, co
 {
     return model_gradient_with(model, workspace, parameters, input, targets, batch, key, NULL, NULL,
                                ret_gradient);
+}
+
+double model_hand_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
+                           const float *input, const struct targets *targets, size_t batch,
+                           struct random_key key, const struct gradient_sink *sink, float *room)
+{
+    const float *outputs = model_forward_training(model, workspace, parameters, input, batch, key);
+    double loss = model->loss->evaluate(model->loss_options, batch, model_n_outputs(model), outputs, targets,
+                                        workspace->gradients[0]);
+    backward(model, workspace, parameters, batch, room, sink);
+    return loss;
 }
 
 double model_gradient_with(const struct model *model, struct workspace *workspace, const float *parameters,
@@ -328,6 +345,6 @@ double model_gradient_with(const struct model *model, struct workspace *workspac
                                         workspace->gradients[0]);
     if (add)
         add(user, outputs, batch, workspace->gradients[0]);
-    backward(model, workspace, parameters, batch, ret_gradient);
+    backward(model, workspace, parameters, batch, ret_gradient, NULL);
     return loss;
 }

@@ -53,7 +53,7 @@ static double descend(const struct choice *choice, int n_steps, size_t n, const 
         for (size_t i = 0; i < n; i++)
             gradient[i] = p[i] - goal[i];
         kind->step(choice->options, kind->learning_rate(choice->options), (uint64_t)step, n, p, gradient,
-                   state);
+                   state, n);
     }
     for (size_t i = 0; i < n; i++)
         distance += pow((double)p[i] - (double)goal[i], 2);

@@ -10,33 +10,44 @@ enum { ROWS = 5 };
 static void check(size_t n_columns, uint64_t every)
 {
     struct random random = random_open((struct random_key){.seed = n_columns, .purpose = RANDOM_TEST});
-    float *x = memory_floats(ROWS * n_columns), *back = memory_floats(ROWS * n_columns + 1);
+    const size_t n_values = ROWS * n_columns;
+    float *x = memory_floats(n_values), *back = memory_floats(n_values + 1), *p = memory_floats(n_values + 1);
     float *gathered = memory_floats(ROWS * (n_columns + 3) + COLUMNS_SLACK);
-    int32_t *found = memory_array(n_columns, sizeof *found),
-            *expected = memory_array(n_columns, sizeof *found);
+    int32_t *expected = memory_array(n_columns, sizeof *expected);
     uint32_t *work = memory_array(n_columns, sizeof *work);
-    size_t n_expected = 0;
+    struct columns columns;
+    size_t n = 0;
     for (size_t i = 0; i < n_columns; i++)
         if (random_below(&random, every) == 0) {
             x[random_below(&random, ROWS) * n_columns + i] = 1.0F + (float)i;
-            expected[n_expected++] = (int32_t)i;
+            expected[n++] = (int32_t)i;
         } else {
             x[i] = -0.0F;
         }
-    size_t n = columns_find(ROWS, n_columns, x, work, found), width = n + 3;
-    cr_assert_eq(n, n_expected);
-    cr_assert_eq(memcmp(found, expected, n * sizeof *found), 0);
-    columns_gather(ROWS, n_columns, x, found, n, width, gathered);
+    columns_find(ROWS, n_columns, x, work, &columns);
+    cr_assert_eq(columns.n, n);
+    cr_assert_eq(columns.n_all, n_columns);
+    const size_t width = n + 3;
+    columns_gather(&columns, ROWS, x, width, gathered);
     for (size_t row = 0; row < ROWS; row++)
         for (size_t k = 0; k < width; k++)
-            cr_assert_eq(gathered[row * width + k], k < n ? x[row * n_columns + (size_t)found[k]] : 0);
-    memset(back, 0x7f, (ROWS * n_columns + 1) * sizeof *back);
-    float sentinel = back[ROWS * n_columns];
-    columns_spread(ROWS, n_columns, gathered, width, found, n, back);
-    for (size_t i = 0; i < ROWS * n_columns; i++)
+            cr_assert_eq(gathered[row * width + k], k < n ? x[row * n_columns + (size_t)expected[k]] : 0);
+    memset(back, 0x7f, (n_values + 1) * sizeof *back);
+    float sentinel = back[n_values];
+    columns_spread(&columns, ROWS, gathered, width, back);
+    for (size_t i = 0; i < n_values; i++)
         cr_assert_eq(back[i], x[i], "value %zu of %zu columns", i, n_columns);
-    cr_assert_eq(back[ROWS * n_columns], sentinel);
-    void *all[] = {x, back, gathered, found, expected, work};
+    cr_assert_eq(back[n_values], sentinel);
+    for (size_t i = 0; i <= n_values; i++)
+        p[i] = random_float(&random) - 0.5F;
+    memcpy(back, p, (n_values + 1) * sizeof *back);
+    columns_descend(&columns, ROWS, gathered, width, 0.1F, 0.01F, p);
+    for (size_t i = 0; i < n_values; i++) {
+        float way = 0.1F * (x[i] + 0.01F * back[i]);
+        cr_assert_eq(p[i], back[i] - way, "value %zu of %zu columns", i, n_columns);
+    }
+    cr_assert_eq(p[n_values], back[n_values]);
+    void *all[] = {x, back, p, gathered, expected, work};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         memory_free(all[i]);
 }

@@ -47,7 +47,7 @@ static void check_sizes(struct sizes sizes)
     const struct linear linear = {batch, inputs, units, shared};
     linear_forward(&linear, x, w, y);
     check("Y", sizes, y, batch, units, inputs, x, (size_t[]){inputs, 1}, w, (size_t[]){1, inputs});
-    linear_weight_gradient(&linear, x, dy, dw);
+    linear_weight_gradient(&linear, x, dy, dw, NULL, 0);
     check("dW", sizes, dw, units, inputs, batch, dy, (size_t[]){1, units}, x, (size_t[]){inputs, 1});
     linear_input_gradient(&linear, w, dy, dx);
     check("dX", sizes, dx, batch, inputs, units, dy, (size_t[]){units, 1}, w, (size_t[]){inputs, 1});
@@ -76,7 +76,7 @@ static void check_sparse(struct sizes sizes, unsigned int keep)
     const struct linear linear = {batch, inputs, units, shared};
     linear_forward(&linear, x, w, y);
     check("Y", sizes, y, batch, units, inputs, x, (size_t[]){inputs, 1}, w, (size_t[]){1, inputs});
-    linear_weight_gradient(&linear, x, dy, dw);
+    linear_weight_gradient(&linear, x, dy, dw, NULL, 0);
     check("dW", sizes, dw, units, inputs, batch, dy, (size_t[]){1, units}, x, (size_t[]){inputs, 1});
     for (size_t u = 0; u < units; u++)
         for (size_t i = 0; i < inputs; i++)

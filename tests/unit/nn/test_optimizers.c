@@ -14,7 +14,7 @@ static void two_steps(const char *kind_name, const char *options, float ret[2])
     cr_assert_leq(kind->n_state_vectors(choice.options), 2);
     for (uint64_t step = 1; step <= 2; step++) {
         kind->step(choice.options, kind->learning_rate(choice.options), step, 1, &p, &gradients[step - 1],
-                   state);
+                   state, 1);
         ret[step - 1] = p;
     }
     kit_release(&kit);

@@ -202,3 +202,59 @@ Test(training, defaults_are_plain)
     cr_assert_eq(options.clip_norm, 0);
     document_release(&document);
 }
+
+// Steps on a model with layers of every kind that has parameters, inputs that are zero in many columns, part
+// by part and with the whole gradient at once.
+static void check_parts(const char *training_text, const char *model_text, struct shape shape)
+{
+    enum { STEPS = 3 };
+    struct kit kit = {0};
+    struct document document;
+    struct trainer *trainers[2];
+    kit_model(&kit, model_text, shape, 4, TARGET_CLASS);
+    const struct training_options options = kit_training(&document, training_text);
+    const size_t n = model_layout(kit.model)->n_parameters, n_inputs = shape_size(&shape);
+    int32_t classes[BATCH] = {0, 1, 2, 3, 0, 1};
+    const struct targets targets = {TARGET_CLASS, classes, NULL};
+    float *input = kit_floats(4, BATCH * n_inputs), *parameters[2] = {kit_floats(5, n), kit_floats(5, n)};
+    for (size_t i = 0; i < BATCH * n_inputs; i++)
+        input[i] = i % n_inputs % 3 ? 0 : input[i];
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(trainer_new(&trainers[i], kit.model, &options, BATCH, NULL), STATUS_OK);
+    for (int i = 0; i < STEPS; i++) {
+        double loss = trainer_step(trainers[0], parameters[0], input, &targets, BATCH, key);
+        cr_assert_eq(loss, model_gradient(kit.model, trainer_workspace(trainers[1]), parameters[1], input,
+                                          &targets, BATCH, key, trainer_gradient(trainers[1])));
+        trainer_apply(trainers[1], parameters[1]);
+        cr_assert_eq(memcmp(parameters[0], parameters[1], n * sizeof(float)), 0, "%s, step %d", training_text,
+                     i);
+    }
+    for (int i = 0; i < 2; i++) {
+        trainer_free(trainers[i]);
+        memory_free(parameters[i]);
+    }
+    memory_free(input);
+    document_release(&document);
+    kit_release(&kit);
+}
+
+Test(training, a_step_part_by_part_is_the_step_of_the_whole_gradient)
+{
+    static const char *const trainings[] = {
+        "optimizer: {kind: sgd, learning_rate: 0.1}",
+        "optimizer: {kind: sgd, learning_rate: 0.1, weight_decay: 0.01}",
+        "optimizer: {kind: sgd, learning_rate: 0.1, momentum: 0.9, weight_decay: 0.01}",
+        "optimizer: {kind: sgd, learning_rate: 0.1, momentum: 0.9, nesterov: true}",
+        "optimizer: {kind: adam, learning_rate: 0.01}",
+        "optimizer: {kind: adamw, learning_rate: 0.01, weight_decay: 0.1}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(trainings); i++) {
+        check_parts(trainings[i], "layers: [{dense: {units: 70, activation: relu}}, {dense: {units: 4}}]",
+                    (struct shape){1, {100}});
+        check_parts(
+            trainings[i],
+            "layers: [{conv2d: {filters: 3, kernel: 3}}, flatten, layer_norm, {dense: {units: 4, bias: "
+            "false}}]",
+            (struct shape){3, {1, 6, 6}});
+    }
+}
