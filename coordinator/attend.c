@@ -13,13 +13,17 @@ struct attendance {
     struct coordinator *coordinator;
     struct lease lease;    // until it has joined; from then on the member has one
     struct member *member; // after Join
+    // To the learner's process, where that is on this machine; or NULL. With it a reference to the stream.
+    struct cross_line *line;
+    struct rpc_call *call;
+    bool closed;
     bool left;
     char farewell[256];
     int64_t second_ms; // since when `n_messages` are counted
     int64_t n_messages;
 };
 
-// Counts a message against limits.messages.
+// Counts a message against limits.messages. Under the lock.
 static enum status count_message(struct attendance *attendance, struct error *error)
 {
     int64_t most = attendance->coordinator->options->max_messages, now_ms = clock_monotonic_ms();
@@ -29,17 +33,32 @@ static enum status count_message(struct attendance *attendance, struct error *er
     }
     if (!most || ++attendance->n_messages <= most)
         return STATUS_OK;
-    coordinator_lock(attendance->coordinator);
     attendance->coordinator->n_streams_ended++;
-    coordinator_unlock(attendance->coordinator);
     return error_set(error, STATUS_RESOURCE_EXHAUSTED,
                      "more than '%lld' messages in a second on the control stream; send fewer, or raise the "
                      "coordinator's limits.messages",
                      (long long)most);
 }
 
-static void welcome(struct coordinator *coordinator, struct member *member)
+static void line_message(void *user, const uint8_t *bytes, size_t n);
+
+// A line to a learner's process on this machine, if it lets one in.
+static void open_line(struct attendance *attendance, struct rpc_call *call, cohort_v1_Welcome *ret)
 {
+    struct cross_peers *peers = &attendance->coordinator->cross_peers;
+    struct cross_token token;
+    attendance->call = rpc_call_ref(call);
+    attendance->line = cross_peer_line(peers, attendance->member->cross, line_message, attendance, &token);
+    if (!attendance->line)
+        return;
+    ret->line.size = sizeof token;
+    memcpy(ret->line.bytes, &token, sizeof token);
+}
+
+static void welcome(struct attendance *attendance, struct rpc_call *call, bool with_line)
+{
+    struct coordinator *coordinator = attendance->coordinator;
+    struct member *member = attendance->member;
     cohort_v1_AttendResponse message = cohort_v1_AttendResponse_init_zero;
     message.which_event = cohort_v1_AttendResponse_welcome_tag;
     message.event.welcome.epoch = coordinator->epoch;
@@ -49,6 +68,8 @@ static void welcome(struct coordinator *coordinator, struct member *member)
     message.event.welcome.has_memory = member->cross != NULL;
     if (member->cross)
         cross_peers_tell(&coordinator->cross_peers, &message.event.welcome.memory);
+    if (member->cross && with_line)
+        open_line(attendance, call, &message.event.welcome);
     member_send(member, &message);
 }
 
@@ -73,7 +94,7 @@ static void join(struct attendance *attendance, struct rpc_call *call, const coh
         return;
     }
     lease_end(&attendance->lease);
-    welcome(attendance->coordinator, attendance->member);
+    welcome(attendance, call, request->line);
     coordinator_place(attendance->coordinator, attendance->member);
 }
 
@@ -155,47 +176,85 @@ static struct pool_job *hear_place(struct attendance *attendance, const struct r
     return pool_turn_end(&coordinator->turn);
 }
 
+static enum status hear(struct attendance *attendance, struct rpc_call *call,
+                        const cohort_v1_AttendRequest *request, struct pool_job **ret_at_once,
+                        struct error *error)
+{
+    TRY(count_message(attendance, error));
+    if (request->which_event == cohort_v1_AttendRequest_join_tag)
+        join(attendance, call, &request->event.join);
+    struct member *member = speaker(attendance, call);
+    if (!member)
+        return STATUS_OK;
+    member_seen(member);
+    switch (request->which_event) {
+    case cohort_v1_AttendRequest_heartbeat_tag:
+        member->peak_rss_bytes = request->event.heartbeat.peak_rss_bytes;
+        break;
+    case cohort_v1_AttendRequest_ready_tag:
+        ready(member, &request->event.ready);
+        break;
+    case cohort_v1_AttendRequest_decline_tag:
+        decline(member, &request->event.decline);
+        break;
+    case cohort_v1_AttendRequest_evaluated_tag:
+        evaluated(member, &request->event.evaluated);
+        break;
+    case cohort_v1_AttendRequest_exchanged_tag:
+        exchanged(member, &request->event.exchanged);
+        break;
+    case cohort_v1_AttendRequest_summary_tag:
+        *ret_at_once = request->event.summary.has_place
+                           ? hear_place(attendance, call, &request->event.summary)
+                           : hear_summary(attendance->coordinator, member, &request->event.summary);
+        break;
+    case cohort_v1_AttendRequest_leave_tag:
+        attendance->left = true;
+        snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request->event.leave.message);
+        break;
+    default: // of a newer learner: ignored
+        break;
+    }
+    return STATUS_OK;
+}
+
+// What was decoded from either way that messages come.
+static enum status heard(struct attendance *attendance, struct rpc_call *call, enum status status,
+                         cohort_v1_AttendRequest *request, bool on_line, struct error *error)
+{
+    struct pool_job *at_once = NULL;
+    if (status == STATUS_OK) {
+        coordinator_lock(attendance->coordinator);
+        struct member *member = speaker(attendance, call);
+        if (on_line && member && !attendance->closed)
+            member->line = attendance->line; // it listens there
+        status = hear(attendance, call, request, &at_once, error);
+        coordinator_unlock(attendance->coordinator);
+    }
+    if (at_once)
+        at_once->run(at_once);
+    pb_release(cohort_v1_AttendRequest_fields, request);
+    if (status != STATUS_OK)
+        rpc_call_finish(call, status, error->message);
+    return status;
+}
+
 static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
+    struct error error = ERROR_INIT;
+    enum status status = rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error);
+    if (heard(user, call, status, &request, false, &error) == STATUS_OK)
+        rpc_call_receive(call);
+}
+
+static void line_message(void *user, const uint8_t *bytes, size_t n)
 {
     struct attendance *attendance = user;
     cohort_v1_AttendRequest request = cohort_v1_AttendRequest_init_zero;
     struct error error = ERROR_INIT;
-    struct pool_job *at_once = NULL;
-    if (count_message(attendance, &error) != STATUS_OK ||
-        rpc_message_decode(message, cohort_v1_AttendRequest_fields, &request, &error) != STATUS_OK) {
-        rpc_call_finish(call, error.status, error.message);
-        return;
-    }
-    coordinator_lock(attendance->coordinator);
-    if (request.which_event == cohort_v1_AttendRequest_join_tag)
-        join(attendance, call, &request.event.join);
-    struct member *member = speaker(attendance, call);
-    if (member)
-        member_seen(member);
-    if (member && request.which_event == cohort_v1_AttendRequest_heartbeat_tag)
-        member->peak_rss_bytes = request.event.heartbeat.peak_rss_bytes;
-    else if (member && request.which_event == cohort_v1_AttendRequest_ready_tag)
-        ready(member, &request.event.ready);
-    else if (member && request.which_event == cohort_v1_AttendRequest_decline_tag)
-        decline(member, &request.event.decline);
-    else if (member && request.which_event == cohort_v1_AttendRequest_evaluated_tag)
-        evaluated(member, &request.event.evaluated);
-    else if (member && request.which_event == cohort_v1_AttendRequest_exchanged_tag)
-        exchanged(member, &request.event.exchanged);
-    else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag &&
-             request.event.summary.has_place)
-        at_once = hear_place(attendance, call, &request.event.summary);
-    else if (member && request.which_event == cohort_v1_AttendRequest_summary_tag)
-        at_once = hear_summary(attendance->coordinator, member, &request.event.summary);
-    else if (member && request.which_event == cohort_v1_AttendRequest_leave_tag) {
-        attendance->left = true;
-        snprintf(attendance->farewell, sizeof attendance->farewell, "%.250s", request.event.leave.message);
-    }
-    coordinator_unlock(attendance->coordinator);
-    if (at_once)
-        at_once->run(at_once);
-    pb_release(cohort_v1_AttendRequest_fields, &request);
-    rpc_call_receive(call);
+    enum status status = rpc_bytes_decode(bytes, n, cohort_v1_AttendRequest_fields, &request, &error);
+    heard(attendance, attendance->call, status, &request, true, &error);
 }
 
 static void attend_ended(struct rpc_call *call, void *user)
@@ -203,9 +262,25 @@ static void attend_ended(struct rpc_call *call, void *user)
     rpc_call_finish(call, STATUS_OK, "");
 }
 
+// What the learner has said on its line before its stream ended is still heard.
+static void close_line(struct attendance *attendance, const struct rpc_call *call)
+{
+    struct coordinator *coordinator = attendance->coordinator;
+    coordinator_lock(coordinator);
+    struct member *member = speaker(attendance, call);
+    attendance->closed = true;
+    if (member)
+        member->line = NULL;
+    coordinator->cross_peers.n_lines -= attendance->line != NULL;
+    coordinator_unlock(coordinator);
+    cross_line_free(attendance->line);
+    rpc_call_unref(attendance->call);
+}
+
 static void attend_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct attendance *attendance = user;
+    close_line(attendance, call);
     coordinator_lock(attendance->coordinator);
     lease_end(&attendance->lease);
     struct member *member = speaker(attendance, call);

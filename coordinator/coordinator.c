@@ -271,6 +271,7 @@ struct coordinator *coordinator_free(struct coordinator *coordinator)
         cross_peer_leave(&coordinator->cross_peers, member->cross);
         memory_free(member);
     }
+    cross_peers_release(&coordinator->cross_peers);
     headcount_release(&coordinator->headcounts);
     journal_close(coordinator->journal);
     pthread_cond_destroy(&coordinator->hashed);

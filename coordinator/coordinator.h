@@ -32,6 +32,7 @@ struct member {
     struct rpc_call *call;    // its control stream; NULL when lost
     struct headcount *peer;   // who speaks for it; NULL without a stream
     struct cross_peer *cross; // its process, where the two read each other's memory; or NULL
+    struct cross_line *line;  // beside the stream, once it has spoken there: its own; or NULL
     struct job *job;          // that it takes part in, or NULL
     struct job *declined;     // the last one that it could not take part in: not asked again
     uint32_t slot;            // in that job

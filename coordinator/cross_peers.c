@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+// Of more learners than that on one machine, the others' messages go over their connections.
+enum { LINES_MAX = 64, LINE_THREADS = 2 };
+
 struct cross_peer {
     struct cross_peer *next;
     struct cross_token token;
@@ -67,6 +70,26 @@ struct cross_peer *cross_peer_leave(struct cross_peers *all, struct cross_peer *
 struct cross_memory *cross_peer_memory(const struct cross_peer *peer)
 {
     return peer ? cross_memory_ref(peer->memory) : NULL;
+}
+
+struct cross_line *cross_peer_line(struct cross_peers *all, const struct cross_peer *peer,
+                                   void (*message)(void *user, const uint8_t *bytes, size_t n), void *user,
+                                   struct cross_token *ret_token)
+{
+    struct cross_line *line = NULL;
+    if (all->n_lines >= LINES_MAX || cross_token_draw(ret_token, NULL) != STATUS_OK ||
+        (!all->lines && cross_lines_new(&all->lines, LINE_THREADS, NULL) != STATUS_OK))
+        return NULL;
+    int fd = cross_memory_line(peer->memory, &peer->token, ret_token);
+    if (fd < 0 || cross_line_new(&line, all->lines, fd, message, user, NULL) != STATUS_OK)
+        return NULL;
+    all->n_lines++;
+    return line;
+}
+
+void cross_peers_release(struct cross_peers *all)
+{
+    all->lines = cross_lines_free(all->lines);
 }
 
 void cross_peers_tell(const struct cross_peers *all, cohort_v1_CrossMemory *ret)

@@ -174,6 +174,7 @@ void member_lost(struct coordinator *coordinator, struct member *member, bool le
     member->call = rpc_call_unref(member->call);
     member->peer = headcount_drop(&coordinator->headcounts, member->peer);
     member->cross = cross_peer_leave(&coordinator->cross_peers, member->cross);
+    member->line = NULL;
     if (member->state != cohort_v1_LearnerState_LEARNER_STATE_REMOVED)
         member->state =
             left ? cohort_v1_LearnerState_LEARNER_STATE_LEFT : cohort_v1_LearnerState_LEARNER_STATE_LOST;
@@ -209,17 +210,37 @@ enum status member_remove(struct coordinator *coordinator, const char *name, con
     return STATUS_OK;
 }
 
+// It reads nothing any more: it is lost, and may come back.
+static void give_up(const struct member *member, enum status status)
+{
+    if (status != STATUS_OK)
+        rpc_call_cancel(member->call);
+}
+
 void member_send(struct member *member, const cohort_v1_AttendResponse *message)
 {
-    if (member->call &&
-        rpc_call_send(member->call, cohort_v1_AttendResponse_fields, message, NULL) != STATUS_OK)
-        rpc_call_cancel(member->call); // it reads nothing any more: lost, and it may come back
+    const pb_msgdesc_t *fields = cohort_v1_AttendResponse_fields;
+    enum status status = STATUS_RESOURCE_EXHAUSTED;
+    if (!member->call)
+        return;
+    if (member->line &&
+        message->which_event != cohort_v1_AttendResponse_moving_tag) // the connection is to hear that
+        status = cross_line_send(member->line, fields, message, NULL);
+    if (status == STATUS_RESOURCE_EXHAUSTED) // too large, or there is no line
+        status = rpc_call_send(member->call, fields, message, NULL);
+    give_up(member, status);
 }
 
 void member_send_shared(struct member *member, const struct rpc_encoded *message)
 {
-    if (member->call && rpc_call_send_shared(member->call, message, NULL) != STATUS_OK)
-        rpc_call_cancel(member->call);
+    enum status status = STATUS_RESOURCE_EXHAUSTED;
+    if (!member->call)
+        return;
+    if (member->line)
+        status = cross_line_send_shared(member->line, message, NULL);
+    if (status == STATUS_RESOURCE_EXHAUSTED)
+        status = rpc_call_send_shared(member->call, message, NULL);
+    give_up(member, status);
 }
 
 void member_dismiss(struct member *member, const char *experiment_id, cohort_v1_Reason reason,

@@ -25,8 +25,15 @@ int64_t learner_backoff_ms(const struct learner *learner, unsigned int n)
 
 void learner_send(struct learner *learner, const cohort_v1_AttendRequest *message)
 {
-    if (learner->call &&
-        rpc_call_send(learner->call, cohort_v1_AttendRequest_fields, message, NULL) != STATUS_OK)
+    const pb_msgdesc_t *fields = cohort_v1_AttendRequest_fields;
+    enum status status = STATUS_RESOURCE_EXHAUSTED;
+    if (!learner->call)
+        return;
+    if (learner->line)
+        status = cross_line_send(learner->line, fields, message, NULL);
+    if (status == STATUS_RESOURCE_EXHAUSTED) // too large, or there is no line
+        status = rpc_call_send(learner->call, fields, message, NULL);
+    if (status != STATUS_OK)
         rpc_call_cancel(learner->call);
 }
 
@@ -44,6 +51,22 @@ static void meet(struct host *host, const cohort_v1_Welcome *welcome)
     host->reads = cross_door_meet(host->cross_door, &token, welcome->memory.address);
 }
 
+static void line_message(void *user, const uint8_t *bytes, size_t n);
+
+// Takes up the line that the coordinator has asked for; the first word on it tells that.
+static void take_line(struct learner *learner, const cohort_v1_Welcome *welcome)
+{
+    struct host *host = learner->host;
+    struct cross_token token;
+    if (welcome->line.size != sizeof token || !host->reads || learner->line ||
+        (!host->lines && cross_lines_new(&host->lines, 1, NULL) != STATUS_OK))
+        return;
+    memcpy(&token, welcome->line.bytes, sizeof token);
+    int fd = cross_door_line(host->cross_door, host->reads, &token);
+    if (fd >= 0 && cross_line_new(&learner->line, host->lines, fd, line_message, learner, NULL) == STATUS_OK)
+        learner_heartbeat(learner);
+}
+
 static void welcomed(struct learner *learner, const cohort_v1_Welcome *welcome)
 {
     meet(learner->host, welcome);
@@ -51,10 +74,12 @@ static void welcomed(struct learner *learner, const cohort_v1_Welcome *welcome)
     learner->n_attempts = 0;
     learner->heartbeat_ms = welcome->heartbeat_ms > 0 ? welcome->heartbeat_ms : 5000;
     learner->heartbeat_at_ms = clock_monotonic_ms() + learner->heartbeat_ms;
+    take_line(learner, welcome);
     log_info("joined", LOG_S("learner", learner->name),
              LOG_S("coordinator", learner->host->options->coordinator),
              LOG_S("models", learner->host->reads ? "read from its memory" : "sent"),
-             LOG_S("summaries", learner->host->is_read ? "read by it" : "sent"));
+             LOG_S("summaries", learner->host->is_read ? "read by it" : "sent"),
+             LOG_S("messages", learner->line ? "on a line of this machine" : "on the connection"));
     host_wake_timer(learner->host);
 }
 
@@ -124,33 +149,70 @@ static void handle(struct learner *learner, const cohort_v1_AttendResponse *mess
 
 // ---- the stream -----------------------------------------------------------------------------------------
 
-static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
+// From either way that messages come; `call` NULL: from the line.
+static void heard(struct learner *learner, const struct rpc_call *call, cohort_v1_AttendResponse *response)
 {
-    struct learner *learner = user;
-    cohort_v1_AttendResponse response = cohort_v1_AttendResponse_init_zero;
-    struct error error = ERROR_INIT;
-    if (rpc_message_decode(message, cohort_v1_AttendResponse_fields, &response, &error) != STATUS_OK) {
-        log_warn("the coordinator sent something unreadable", LOG_S("error", error.message));
-        rpc_call_cancel(call);
-        return;
-    }
     struct host *host = learner->host;
     pthread_mutex_lock(&host->lock);
     pool_turn_begin(&host->turn);
-    if (learner->call == call)
-        handle(learner, &response);
+    if (!call || learner->call == call)
+        handle(learner, response);
     struct pool_job *at_once = pool_turn_end(&host->turn);
     pthread_mutex_unlock(&host->lock);
     if (at_once)
         at_once->run(at_once);
-    pb_release(cohort_v1_AttendResponse_fields, &response);
+    pb_release(cohort_v1_AttendResponse_fields, response);
+}
+
+static void unreadable(struct rpc_call *call, const struct error *error)
+{
+    log_warn("the coordinator sent something unreadable", LOG_S("error", error->message));
+    rpc_call_cancel(call);
+}
+
+static void attend_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    cohort_v1_AttendResponse response = cohort_v1_AttendResponse_init_zero;
+    struct error error = ERROR_INIT;
+    if (rpc_message_decode(message, cohort_v1_AttendResponse_fields, &response, &error) != STATUS_OK) {
+        unreadable(call, &error);
+        return;
+    }
+    heard(user, call, &response);
     rpc_call_receive(call);
+}
+
+static void line_message(void *user, const uint8_t *bytes, size_t n)
+{
+    struct learner *learner = user;
+    cohort_v1_AttendResponse response = cohort_v1_AttendResponse_init_zero;
+    struct error error = ERROR_INIT;
+    if (rpc_bytes_decode(bytes, n, cohort_v1_AttendResponse_fields, &response, &error) != STATUS_OK) {
+        pb_release(cohort_v1_AttendResponse_fields, &response);
+        pthread_mutex_lock(&learner->host->lock);
+        if (learner->call)
+            unreadable(learner->call, &error);
+        pthread_mutex_unlock(&learner->host->lock);
+        return;
+    }
+    heard(learner, NULL, &response);
+}
+
+// What the coordinator has said on the line before the stream ended is still heard: why, perhaps.
+static void close_line(struct learner *learner)
+{
+    pthread_mutex_lock(&learner->host->lock);
+    struct cross_line *line = learner->line;
+    learner->line = NULL;
+    pthread_mutex_unlock(&learner->host->lock);
+    cross_line_free(line);
 }
 
 static void attend_closed(struct rpc_call *call, enum status status, const char *message, void *user)
 {
     struct learner *learner = user;
     struct host *host = learner->host;
+    close_line(learner);
     pthread_mutex_lock(&host->lock);
     if (learner->joined || learner->n_attempts == 3)
         log_warn(learner->joined ? "connection lost" : "cannot reach the coordinator",
@@ -182,6 +244,7 @@ void learner_connect(struct learner *learner)
     join->has_memory = host->cross_door != NULL;
     if (host->cross_door)
         cross_token_tell(cross_door_token(host->cross_door), &join->memory);
+    join->line = host->cross_door && host->n_learners < CROWD;
     snprintf(join->version, sizeof join->version, "%s", COHORT_VERSION);
     snprintf(join->address, sizeof join->address, "%s", host->address);
     learner->connect_at_ms = INT64_MAX;

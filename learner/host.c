@@ -248,6 +248,7 @@ struct host *host_free(struct host *host)
         release_learner(&host->learners[i]);
     peer_channels_free(host);
     peers_door_free(host->door);
+    cross_lines_free(host->lines);
     cross_memory_unref(host->reads);
     cross_door_close(host->cross_door);
     if (host->channel)

@@ -11,6 +11,7 @@
 #include "learner/pretence.h"
 #include "learner/samples.h"
 #include "learner/study.h"
+#include "rpc/cross_line.h"
 #include "rpc/cross_memory.h"
 #include "rpc/pace.h"
 #include "rpc/rpc.h"
@@ -47,6 +48,7 @@ struct learner {
 
     // The control stream (attend.c).
     struct rpc_call *call;   // NULL between connections
+    struct cross_line *line; // beside it, where the coordinator is on this machine; or NULL
     int64_t connect_at_ms;   // INT64_MAX: not wanted
     unsigned int n_attempts; // since the last success
     int64_t tell_at_ms;      // of a call: that it has not reached the coordinator; INT64_MAX: told
@@ -137,6 +139,7 @@ struct host {
     struct peers_door *door; // of streams from other learners
     struct peer_channel *peer_channels;
     struct cross_door *cross_door; // for its coordinator, where memory may be read; or NULL
+    struct cross_lines *lines;     // NULL until there is one
     bool is_read;                  // the coordinator reads this process's memory,
     struct cross_memory *reads;    // and this one the coordinator's; NULL: it does not
     char address[256];             // where other learners reach this process; empty: nowhere

@@ -1,6 +1,7 @@
 #include "rpc/cross_memory.h"
 #include "base/memory.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 
 // A tile, and the sums that it is added to, fit a usual L2 cache of 1 MiB. It begins where vectors do, at a
 // multiple of 64: the kernel copies several times as fast where both ends lie alike.
-enum { BACKLOG = 16, TILE_BYTES = 256 << 10, VECTOR_BYTES = 64 };
+enum { BACKLOG = 64, TILE_BYTES = 256 << 10, VECTOR_BYTES = 64 };
 
 struct cross_memory {
     atomic_uint references;
@@ -25,10 +26,19 @@ struct cross_memory {
     _Atomic(uint8_t *) spare;
 };
 
+// A line that was asked for and not taken yet.
+struct asked {
+    int fd;
+    pid_t pid; // by whom
+    struct cross_token token;
+};
+
 struct cross_door {
     int fd;
     struct cross_token token;
-    struct cross_memory *met; // the last one whose memory could be read, or NULL
+    struct cross_memory *met;        // the last one whose memory could be read, or NULL
+    struct asked asked[BACKLOG / 2]; // the last ones
+    size_t n_asked;
 };
 
 enum status cross_token_draw(struct cross_token *ret, struct error *error)
@@ -137,18 +147,24 @@ static bool holds(const struct cross_memory *memory, const struct cross_token *t
            memcmp(&found, token, sizeof found) == 0;
 }
 
-// The process at the other end, of this machine by the socket's nature, and of this user.
-static struct cross_memory *peer_of(int fd)
+// The process at the other end, of this machine by the socket's nature, and of this user; 0: it is another's.
+static pid_t pid_of(int fd)
 {
     struct ucred peer;
     socklen_t bytes = sizeof peer;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) || peer.uid != geteuid() || peer.pid <= 0)
-        return NULL; // 0: it is in a pid namespace that is not seen from here
-    struct cross_memory *memory = memory_alloc(sizeof *memory);
-    int pidfd = memory ? pidfd_open(peer.pid, 0) : -1;
+        return 0; // also where it is in a pid namespace that is not seen from here
+    return peer.pid;
+}
+
+static struct cross_memory *peer_of(int fd)
+{
+    pid_t pid = pid_of(fd);
+    struct cross_memory *memory = pid ? memory_alloc(sizeof *memory) : NULL;
+    int pidfd = memory ? pidfd_open(pid, 0) : -1;
     if (pidfd < 0)
         return memory_free(memory);
-    *memory = (struct cross_memory){.pid = peer.pid, .pidfd = pidfd};
+    *memory = (struct cross_memory){.pid = pid, .pidfd = pidfd};
     atomic_init(&memory->references, 1);
     atomic_init(&memory->spare, NULL);
     return memory;
@@ -169,20 +185,39 @@ static socklen_t name_door(const struct cross_token *token, struct sockaddr_un *
 
 static int open_socket(void)
 {
-    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
-struct cross_memory *cross_memory_knock(const struct cross_token *token, uint64_t address)
+static int go_to(const struct cross_token *token)
 {
     struct sockaddr_un door;
     socklen_t bytes = name_door(token, &door);
     int fd = open_socket();
-    struct cross_memory *memory = NULL;
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&door, bytes) == 0)
-        memory = peer_of(fd);
-    if (fd >= 0)
-        close(fd); // it waits at the door all the same
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&door, bytes) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+struct cross_memory *cross_memory_knock(const struct cross_token *token, uint64_t address)
+{
+    int fd = go_to(token);
+    if (fd < 0)
+        return NULL;
+    struct cross_memory *memory = peer_of(fd);
+    close(fd); // it waits at the door all the same
     return memory && holds(memory, token, address) ? memory : cross_memory_unref(memory);
+}
+
+int cross_memory_line(const struct cross_memory *memory, const struct cross_token *token,
+                      const struct cross_token *line)
+{
+    int fd = go_to(token);
+    if (fd < 0 || (pid_of(fd) == memory->pid && lives(memory) &&
+                   send(fd, line, sizeof *line, MSG_NOSIGNAL) == (ssize_t)sizeof *line))
+        return fd;
+    close(fd);
+    return -1;
 }
 
 enum status cross_door_open(struct cross_door **ret, struct error *error)
@@ -210,6 +245,8 @@ struct cross_door *cross_door_close(struct cross_door *door)
         return NULL;
     if (door->fd >= 0)
         close(door->fd);
+    while (door->n_asked)
+        close(door->asked[--door->n_asked].fd);
     cross_memory_unref(door->met);
     return memory_free(door);
 }
@@ -225,11 +262,34 @@ void cross_door_show(const struct cross_door *door, pb_size_t *ret_n, uint8_t *r
     memcpy(ret_token, &door->token, sizeof door->token);
 }
 
-struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,
-                                     uint64_t address)
+static void forget_asked(struct cross_door *door, size_t i)
+{
+    for (door->n_asked--; i < door->n_asked; i++)
+        door->asked[i] = door->asked[i + 1];
+}
+
+// Keeps a line until it is asked for by its token; the oldest goes where there are too many.
+static void keep_asked(struct cross_door *door, const struct asked *asked)
+{
+    if (door->n_asked == sizeof door->asked / sizeof door->asked[0]) {
+        close(door->asked[0].fd);
+        forget_asked(door, 0);
+    }
+    door->asked[door->n_asked++] = *asked;
+}
+
+// Lets in all who wait: those who ask for a line, and those who only want to be seen, one of whom may be the
+// one in whose memory `token` lies at `address`.
+static void let_in(struct cross_door *door, const struct cross_token *token, uint64_t address)
 {
     int fd;
-    while ((fd = accept(door->fd, NULL, NULL)) >= 0) { // closed at once
+    while ((fd = accept(door->fd, NULL, NULL)) >= 0) {
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        struct asked asked = {.fd = fd, .pid = pid_of(fd)};
+        if (asked.pid && recv(fd, &asked.token, sizeof asked.token, MSG_DONTWAIT) == sizeof asked.token) {
+            keep_asked(door, &asked);
+            continue;
+        }
         struct cross_memory *memory = peer_of(fd);
         close(fd);
         if (memory && holds(memory, token, address)) {
@@ -239,6 +299,24 @@ struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross
             cross_memory_unref(memory);
         }
     }
+}
+
+struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,
+                                     uint64_t address)
+{
+    let_in(door, token, address);
     bool known = door->met && holds(door->met, token, address);
     return known ? cross_memory_ref(door->met) : NULL;
+}
+
+int cross_door_line(struct cross_door *door, const struct cross_memory *met, const struct cross_token *line)
+{
+    for (size_t i = 0; i < door->n_asked; i++) {
+        const struct asked asked = door->asked[i];
+        if (asked.pid != met->pid || memcmp(&asked.token, line, sizeof *line) != 0)
+            continue;
+        forget_asked(door, i);
+        return asked.fd;
+    }
+    return -1;
 }

@@ -54,6 +54,11 @@ enum status cross_memory_pass(struct cross_memory *memory, uint64_t address, uin
 // this machine, is another user's, or may not be read. Does not wait.
 struct cross_memory *cross_memory_knock(const struct cross_token *token, uint64_t address);
 
+// Asks the process behind that door for a line (rpc/cross_line.h), which it finds by `line`, a token that it
+// is told on the connection. The socket; -1: there is none. Does not wait.
+int cross_memory_line(const struct cross_memory *memory, const struct cross_token *token,
+                      const struct cross_token *line);
+
 // ---- the side that opens a door
 
 struct cross_door;
@@ -65,3 +70,5 @@ void cross_door_show(const struct cross_door *door, pb_size_t *ret_n, uint8_t *r
 // there is none, or its memory may not be read. The caller's reference.
 struct cross_memory *cross_door_meet(struct cross_door *door, const struct cross_token *token,
                                      uint64_t address);
+// The line that a process has asked for under this token, which must be `met`: the socket; -1: there is none.
+int cross_door_line(struct cross_door *door, const struct cross_memory *met, const struct cross_token *line);

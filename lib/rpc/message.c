@@ -85,6 +85,15 @@ enum status rpc_message_decode(struct rpc_message *message, const pb_msgdesc_t *
     return STATUS_OK;
 }
 
+enum status rpc_bytes_decode(const uint8_t *bytes, size_t n, const pb_msgdesc_t *fields, void *ret,
+                             struct error *error)
+{
+    pb_istream_t stream = pb_istream_from_buffer(bytes, n);
+    if (!pb_decode(&stream, fields, ret))
+        return message_malformed(PB_GET_ERROR(&stream), error);
+    return STATUS_OK;
+}
+
 enum status message_encode(grpc_byte_buffer **ret, const pb_msgdesc_t *fields, const void *message,
                            struct error *error)
 {

@@ -108,6 +108,10 @@ void rpc_call_quota_peer(const struct rpc_call *call, struct rpc_peer *ret);
 enum status rpc_message_decode(struct rpc_message *message, const pb_msgdesc_t *fields, void *ret,
                                struct error *error);
 
+// The same of bytes [n] that came another way (rpc/cross_line.h).
+enum status rpc_bytes_decode(const uint8_t *bytes, size_t n, const pb_msgdesc_t *fields, void *ret,
+                             struct error *error);
+
 // Decodes a message that may hold a chunk: fields other than 2 and 15 go into `ret` by `fields` (may be NULL:
 // they are then refused), and the data's bytes are handed to `take` in place, in order, run by run; runs of
 // whole floats except where a slice ends inside one (then the float's bytes come as a run of 4 of their own),

@@ -190,6 +190,7 @@ void peer_join_with(struct deployment *deployment, struct peer *peer, const char
     request.event.join.protocol_version = PROTOCOL_VERSION;
     request.event.join.model_bytes = SMALL_BYTES_MAX;
     request.event.join.has_memory = memory != NULL;
+    request.event.join.line = memory != NULL;
     if (memory)
         request.event.join.memory = *memory;
     say(peer, &request);
@@ -200,17 +201,21 @@ void peer_join(struct deployment *deployment, struct peer *peer, const char *nam
     peer_join_with(deployment, peer, name, incarnation, NULL);
 }
 
-static void tell_ready(struct peer *peer, const char *experiment, uint64_t n_samples, bool anew)
+void peer_fill_ready(cohort_v1_Ready *ready, const char *experiment, uint64_t n_samples)
 {
-    cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_ready_tag};
-    cohort_v1_Ready *ready = &request.event.ready;
     snprintf(ready->experiment_id, sizeof ready->experiment_id, "%s", experiment);
-    ready->anew = anew;
     ready->has_data = true;
     ready->data.n_samples = n_samples;
     ready->data.n_outputs = 3;
     ready->data.sample_shape_count = 1;
     ready->data.sample_shape[0] = 4;
+}
+
+static void tell_ready(struct peer *peer, const char *experiment, uint64_t n_samples, bool anew)
+{
+    cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_ready_tag};
+    peer_fill_ready(&request.event.ready, experiment, n_samples);
+    request.event.ready.anew = anew;
     say(peer, &request);
 }
 

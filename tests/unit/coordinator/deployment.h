@@ -45,6 +45,7 @@ void peer_join(struct deployment *deployment, struct peer *peer, const char *nam
 void peer_join_with(struct deployment *deployment, struct peer *peer, const char *name, uint64_t incarnation,
                     const cohort_v1_CrossMemory *memory);
 void peer_ready(struct peer *peer, const char *experiment, uint64_t n_samples);
+void peer_fill_ready(cohort_v1_Ready *ready, const char *experiment, uint64_t n_samples);
 // Its assignment's model is gone.
 void peer_ready_anew(struct peer *peer, const char *experiment, uint64_t n_samples);
 void peer_heartbeat(struct peer *peer);

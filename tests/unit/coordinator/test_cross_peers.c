@@ -1,10 +1,16 @@
 // Summaries and models that stay where they are: a learner's process, here this one, whose memory the
 // coordinator reads.
+#include "coordinator/coordinator.h"
 #include "cross_memory_kit.h"
 #include "deployment.h"
+#include "rpc/cross_line.h"
 #include "rpc/cross_memory.h"
+#include <pb_decode.h>
+#include <pb_encode.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 TestSuite(cross_peers, .timeout = 60);
@@ -320,5 +326,133 @@ Test(cross_peers, a_summary_on_the_control_stream_is_read_where_it_lies)
     memcpy(next, assignment->model->bytes, sizeof next);
     for (size_t i = 0; i < MODEL_VALUES; i++)
         cr_expect_float_eq(next[i], model[i], 1e-6);
+    stop();
+}
+
+// ---- on a line ------------------------------------------------------------------------------------------
+
+static int line;
+
+static void say_on_line(const cohort_v1_AttendRequest *request)
+{
+    uint8_t bytes[4096];
+    pb_ostream_t stream = pb_ostream_from_buffer(bytes, sizeof bytes);
+    cr_assert(pb_encode(&stream, cohort_v1_AttendRequest_fields, request));
+    cr_assert_eq(send(line, bytes, stream.bytes_written, 0), (ssize_t)stream.bytes_written);
+}
+
+static void beat_on_line(void)
+{
+    const cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_heartbeat_tag};
+    say_on_line(&request);
+}
+
+static void be_ready_on_line(void)
+{
+    cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_ready_tag};
+    peer_fill_ready(&request.event.ready, "test", 10);
+    say_on_line(&request);
+}
+
+// The next message of that kind on the line.
+static void expect_on_line(pb_size_t which, cohort_v1_AttendResponse *ret)
+{
+    static uint8_t bytes[CROSS_LINE_BYTES_MAX];
+    do {
+        ssize_t n = recv(line, bytes, sizeof bytes, 0);
+        cr_assert_gt(n, 0, "no message of kind %u came", which);
+        *ret = (cohort_v1_AttendResponse)cohort_v1_AttendResponse_init_zero;
+        cr_assert_eq(rpc_bytes_decode(bytes, (size_t)n, cohort_v1_AttendResponse_fields, ret, NULL),
+                     STATUS_OK);
+        if (ret->which_event != which)
+            pb_release(cohort_v1_AttendResponse_fields, ret);
+    } while (ret->which_event != which);
+}
+
+// Joined, and the line that the coordinator has asked for is taken.
+static void start_on_line(void)
+{
+    struct timeval most = {.tv_sec = 20};
+    struct cross_token coordinators, token;
+    start(true);
+    cohort_v1_CrossMemory memory = own_memory();
+    peer_join_with(&deployment, &a, "a", 1, &memory);
+    const cohort_v1_Welcome *welcome = &peer_expect(&a, cohort_v1_AttendResponse_welcome_tag)->event.welcome;
+    cr_assert_eq(welcome->line.size, sizeof token);
+    memcpy(&token, welcome->line.bytes, sizeof token);
+    memcpy(&coordinators, welcome->memory.token, sizeof coordinators);
+    struct cross_memory *met = cross_door_meet(door, &coordinators, welcome->memory.address);
+    cr_assert_not_null(met);
+    line = cross_door_line(door, met, &token);
+    cr_assert_geq(line, 0);
+    cross_memory_unref(met);
+    setsockopt(line, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most);
+}
+
+Test(cross_peers, a_learner_that_speaks_on_its_line_is_spoken_to_there)
+{
+    if (!cross_memory_is_possible())
+        cr_skip("the system does not let processes read each other");
+    cohort_v1_AttendResponse assignment;
+    cohort_v1_AttendRequest request = {.which_event = cohort_v1_AttendRequest_summary_tag};
+    float model[MODEL_VALUES];
+    start_on_line();
+    peer_expect(&a, cohort_v1_AttendResponse_enrol_tag); // nothing was said on the line yet
+    be_ready_on_line();
+    expect_on_line(cohort_v1_AttendResponse_assignment_tag, &assignment);
+    cr_expect_eq(assignment.event.assignment.round, 1);
+    memcpy(model, assignment.event.assignment.model->bytes, sizeof model);
+    pb_release(cohort_v1_AttendResponse_fields, &assignment);
+    for (size_t i = 0; i < MODEL_VALUES; i++)
+        model[i] += 1;
+    request.event.summary.has_header = true;
+    peer_fill_header(&request.event.summary.header, "a", 1, 1, 1);
+    request.event.summary.header.weight = 1;
+    request.event.summary.has_place = true;
+    request.event.summary.place = (cohort_v1_Place){.address = cross_address(model), .bytes = sizeof model};
+    say_on_line(&request);
+    expect_on_line(cohort_v1_AttendResponse_assignment_tag, &assignment);
+    cr_expect_eq(assignment.event.assignment.round, 2);
+    cr_expect_float_eq(((const float *)(const void *)assignment.event.assignment.model->bytes)[0], model[0],
+                       1e-6);
+    pb_release(cohort_v1_AttendResponse_fields, &assignment);
+    close(line);
+    stop();
+}
+
+Test(cross_peers, what_was_said_on_a_line_before_the_stream_ended_is_heard)
+{
+    if (!cross_memory_is_possible())
+        cr_skip("the system does not let processes read each other");
+    cohort_v1_AttendRequest leave = {.which_event = cohort_v1_AttendRequest_leave_tag};
+    start_on_line();
+    for (int i = 0; i < 50; i++)
+        beat_on_line();
+    strcpy(leave.event.leave.message, "stopped");
+    say_on_line(&leave);
+    rpc_call_end(a.call);
+    cr_assert(peer_wait_closed(&a, 20000));
+    coordinator_lock(deployment.coordinator);
+    for (int i = 0; i < 2000 && member_find(deployment.coordinator, "a")->call; i++) {
+        coordinator_unlock(deployment.coordinator);
+        usleep(1000);
+        coordinator_lock(deployment.coordinator);
+    }
+    cr_expect_eq(member_find(deployment.coordinator, "a")->state, cohort_v1_LearnerState_LEARNER_STATE_LEFT);
+    cr_expect_eq(deployment.coordinator->cross_peers.n_lines, 0);
+    coordinator_unlock(deployment.coordinator);
+    close(line);
+    stop();
+}
+
+Test(cross_peers, a_line_that_says_what_is_none_ends_the_stream)
+{
+    if (!cross_memory_is_possible())
+        cr_skip("the system does not let processes read each other");
+    start_on_line();
+    cr_assert_eq(send(line, "\xff\xff\xff\xff", 4, 0), 4);
+    cr_assert(peer_wait_closed(&a, 20000));
+    cr_expect_eq(a.status, STATUS_INVALID_ARGUMENT);
+    close(line);
     stop();
 }
