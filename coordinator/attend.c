@@ -21,17 +21,22 @@ struct attendance {
     char farewell[256];
     int64_t second_ms; // since when `n_messages` are counted
     int64_t n_messages;
+    uint64_t n_assigned; // of its member, at that time
 };
 
-// Counts a message against limits.messages. Under the lock.
+// Counts a message against limits.messages: beyond one for each assignment, of which there may be thousands a
+// second. Under the lock.
 static enum status count_message(struct attendance *attendance, struct error *error)
 {
     int64_t most = attendance->coordinator->options->max_messages, now_ms = clock_monotonic_ms();
+    uint64_t n_assigned = attendance->member ? attendance->member->n_assigned : 0;
     if (now_ms - attendance->second_ms >= 1000) {
         attendance->second_ms = now_ms;
         attendance->n_messages = 0;
+        attendance->n_assigned = n_assigned;
     }
-    if (!most || ++attendance->n_messages <= most)
+    int64_t n_asked_for = (int64_t)(n_assigned - attendance->n_assigned);
+    if (!most || ++attendance->n_messages - n_asked_for <= most)
         return STATUS_OK;
     attendance->coordinator->n_streams_ended++;
     return error_set(error, STATUS_RESOURCE_EXHAUSTED,

@@ -46,6 +46,7 @@ struct member {
     bool has_data, removed;
     char version[32], address[256];
     uint64_t peak_rss_bytes;
+    uint64_t n_assigned;  // assignments that it was sent
     uint64_t model_bytes; // of a model that may come with its assignment
     struct member *next;  // in order of joining
 };

@@ -161,6 +161,7 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     if (job_between_peers(job))
         job_peers_sources(job, slot, sources, assignment);
     member->state = cohort_v1_LearnerState_LEARNER_STATE_TRAINING;
+    member->n_assigned++;
     assignment->summary_bytes = SMALL_BYTES_MAX;
     assignment->summary_received = job_kept_bytes(job, slot);
     add_place(job, slot, assignment);

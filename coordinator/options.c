@@ -85,8 +85,9 @@ static const struct field limit_fields[] = {
      .fallback = "10000",
      .min = 0,
      .max = 1e9,
-     .help = "messages a second that a learner may send on its control stream, which ends otherwise; 0: any "
-             "number"},
+     .help =
+         "messages a second that a learner may send on its control stream beyond one an assignment, or the "
+         "stream ends; 0: any number"},
     {.name = "watchers",
      .type = FIELD_INT,
      ROW(max_watchers),

@@ -83,7 +83,8 @@ static void *listen_on(void *argument)
         struct cross_line *line = event.data.ptr;
         if (!line)
             return NULL;
-        // At its end the other side is gone, or says what is no message: the call tells, or who sends finds out.
+        // At its end the other side is gone, or says what is no message: the call tells, or who sends finds
+        // out.
         if (take(lines, line))
             give(lines, line, hear(line, buffer, sizeof buffer) == HEARD_END);
     }
@@ -201,7 +202,8 @@ static enum status too_large(size_t n, struct error *error)
                      CROSS_LINE_BYTES_MAX);
 }
 
-static enum status send_bytes(const struct cross_line *line, const uint8_t *bytes, size_t n, struct error *error)
+static enum status send_bytes(const struct cross_line *line, const uint8_t *bytes, size_t n,
+                              struct error *error)
 {
     if (n > CROSS_LINE_BYTES_MAX)
         return too_large(n, error);

@@ -52,8 +52,8 @@ static void log_quietly(gpr_log_func_args *args)
     fprintf(stderr, "gRPC: %s:%d: %s\n", args->file, args->line, args->message);
 }
 
-// Debian builds abseil, whose locks gRPC takes, so that each lock looks for deadlocks: 4 % of a small round.
-// abseil has a switch for that, in C++ alone; where it is not found, things stay as they are.
+// Debian builds abseil, whose locks gRPC takes, so that each lock looks for deadlocks: 3 % of the time of
+// small messages. abseil has a switch for that, in C++ alone; where it is not found, things stay as they are.
 static void stop_deadlock_search(void)
 {
     static const char *const names[] = {

@@ -13,6 +13,7 @@ import h2
 from cohort_e2e import Attendance, main, message
 from h2 import ACK, DATA, END_HEADERS, END_STREAM, HEADERS, HELLO, PREFACE, RST_STREAM, SETTINGS, frame, request
 from lies import ATTEND, LIES
+from metrics_page import samples, scrape
 
 MANY = 150  # connections at once
 MOST_GROWTH = 48 << 20  # of the resident size, once the same has come before
@@ -180,6 +181,14 @@ def it_ends_a_control_stream_that_chatters(world):
     listed = world.stub(coordinator).ListLearners(message("ListLearnersRequest")).learners
     assert "honest" in {one.name for one in listed}, listed
     Attendance(world, coordinator, "chatters", incarnation=2).hear("welcome")
+
+
+def it_takes_no_quick_rounds_for_chatter(world):
+    coordinator = world.coordinator("limits.messages=50", "read_data=true", "cross_memory=true", "metrics=127.0.0.1:0")
+    result = world.cohort("bench", "exchange", "--coordinator", coordinator.address, "--learners", 1, "--parameters", 1,
+                          "--rounds", 1000)
+    assert result[0] == 0, result
+    assert samples(scrape(coordinator))["cohort_refused_total", "messages"] == 0
 
 
 def it_lets_only_so_many_watch(world):
