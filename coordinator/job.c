@@ -118,7 +118,7 @@ struct job *job_free(struct job *job)
     ingest_unref(job->reducing);
     version_unref(job->current);
     version_unref(job->retired);
-    rpc_encoded_free(job->assignment_encoded);
+    rpc_encoded_free(job->assignment);
     downlink_release(&job->downlink);
     version_unref(job->evaluating);
     workspace_free(job->test.workspace);
@@ -196,7 +196,7 @@ void job_end(struct job *job, enum round_outcome outcome, const char *message)
         job_spool_drop(job, slot);
     job->ingest = ingest_unref(job->ingest); // uploads under way keep theirs
     job->retired = version_unref(job->retired);
-    job->assignment_encoded = rpc_encoded_free(job->assignment_encoded);
+    job->assignment = rpc_encoded_free(job->assignment);
     job_release_test(job);
     job_journal_state(job);
     job_event_state(job);

@@ -70,7 +70,7 @@ struct test_data {
 // summaries of slot 0 and on.
 enum { JOB_TRACK_ROUNDS, JOB_TRACK_HASHES, JOB_TRACK_EVALUATION, JOB_TRACK_SLOTS };
 
-enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 128 };
+enum { JOB_METRICS_MAX = 16, JOB_EVALUATION_BATCH = 128, JOB_ASSIGNMENT_BYTES = 1024 };
 
 struct job {
     struct coordinator *coordinator;
@@ -138,9 +138,9 @@ struct job {
     struct stop_progress stop;
 
     // The assignment that was sent last: most learners of a round are told the same.
-    cohort_v1_AttendResponse assignment; // without its model
-    size_t assignment_model_bytes;       // of its model; 0: it had none
-    struct rpc_encoded *assignment_encoded;
+    uint8_t assignment_words[JOB_ASSIGNMENT_BYTES];    // encoded, but for its model
+    size_t n_assignment_words, assignment_model_bytes; // of its model; 0: it had none
+    struct rpc_encoded *assignment;                    // NULL: there is none to be sent again
 
     struct job_peers *peers; // of rounds between peers (job_peers.c), else NULL
 

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "coordinator/job.h"
 #include "experiment/coding.h"
+#include <pb_encode.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,35 +107,47 @@ static void add_place(struct job *job, uint32_t slot, cohort_v1_Assignment *ret)
     ret->model_place = cross_place(0, current->values, bytes);
 }
 
-// What another learner was told a moment ago, when this one is to be told the same: a model's id, and what
-// it is coded from, tell its bytes.
-static bool send_again(struct job *job, struct member *member, const cohort_v1_AttendResponse *message,
-                       size_t model_bytes)
+// Whether another learner was told the same a moment ago: a model's id, and what it is coded from, tell its
+// bytes. Else notes what this one is told.
+static bool was_told(struct job *job, const cohort_v1_AttendResponse *message, size_t model_bytes)
 {
-    if (!job->assignment_encoded || model_bytes != job->assignment_model_bytes ||
-        memcmp(message, &job->assignment, sizeof *message) != 0)
-        return false;
-    job->bytes_down += model_bytes;
-    member_send_shared(member, job->assignment_encoded);
-    return true;
+    uint8_t words[JOB_ASSIGNMENT_BYTES];
+    pb_ostream_t stream = pb_ostream_from_buffer(words, sizeof words);
+    size_t n = pb_encode(&stream, cohort_v1_AttendResponse_fields, message) ? stream.bytes_written : 0;
+    if (job->assignment && n && n == job->n_assignment_words && model_bytes == job->assignment_model_bytes &&
+        memcmp(words, job->assignment_words, n) == 0)
+        return true;
+    memcpy(job->assignment_words, words, n);
+    job->n_assignment_words = n;
+    job->assignment_model_bytes = model_bytes;
+    job->assignment = rpc_encoded_free(job->assignment);
+    return false;
+}
+
+// With its model, where that goes with it; NULL when there is no memory.
+static struct rpc_encoded *encode(const struct job *job, cohort_v1_AttendResponse *message,
+                                  const struct coded_parts *coded, size_t model_bytes)
+{
+    struct rpc_encoded *encoded = NULL;
+    cohort_v1_Assignment *assignment = &message->event.assignment;
+    if (model_bytes && !(assignment->model = copy_small_model(job, coded, model_bytes)))
+        return NULL;
+    rpc_encoded_new(&encoded, cohort_v1_AttendResponse_fields, message, NULL);
+    assignment->model = memory_free(assignment->model);
+    return encoded;
 }
 
 static void send_assignment(struct job *job, struct member *member, cohort_v1_AttendResponse *message,
-                            size_t model_bytes)
+                            const struct coded_parts *coded, size_t model_bytes)
 {
-    pb_bytes_array_t *model = message->event.assignment.model;
-    job->bytes_down += model ? model_bytes : 0;
-    job->assignment_encoded = rpc_encoded_free(job->assignment_encoded);
-    if (message->event.assignment.sources_count > 0 || (model_bytes && !model) ||
-        rpc_encoded_new(&job->assignment_encoded, cohort_v1_AttendResponse_fields, message, NULL) !=
-            STATUS_OK) {
+    if (!was_told(job, message, model_bytes))
+        job->assignment = encode(job, message, coded, model_bytes);
+    if (job->assignment) {
+        job->bytes_down += model_bytes;
+        member_send_shared(member, job->assignment);
+    } else { // its model is to be fetched
         member_send(member, message);
-        return;
     }
-    job->assignment = *message;
-    job->assignment.event.assignment.model = NULL;
-    job->assignment_model_bytes = model_bytes;
-    member_send_shared(member, job->assignment_encoded);
 }
 
 static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt, uint64_t weight_unit,
@@ -167,12 +180,7 @@ static void assign(void *user, uint32_t slot, uint32_t number, uint32_t attempt,
     add_place(job, slot, assignment);
     struct coded_parts coded = {0};
     size_t bytes = assignment->has_model_place ? 0 : describe_small_model(job, slot, assignment, &coded);
-    if (assignment->sources_count == 0 && send_again(job, member, &message, bytes))
-        return;
-    if (bytes)
-        assignment->model = copy_small_model(job, &coded, bytes);
-    send_assignment(job, member, &message, bytes);
-    memory_free(assignment->model);
+    send_assignment(job, member, &message, &coded, bytes);
 }
 
 static void withdraw(void *user, uint32_t slot, uint32_t number)
