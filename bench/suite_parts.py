@@ -165,7 +165,8 @@ def memory(world):
 def ring(world):
     sizes = {100000: 5} if world.quick else {25000000: 8}
     return {
-        "Cohort": lambda _: named({n: cohort_exchange(world, 4, n, r, "--topology", "ring") for n, r in sizes.items()}),
+        **{who: lambda _, way=way: named({n: cohort_exchange(world, 4, n, r, "--topology", "ring", *way)
+                                          for n, r in sizes.items()}) for who, way in WAYS.items()},
         "gloo": lambda _: named(peer("gloo", 4, "exchange.py", *cases_of(sizes))),
         "MPI, TCP": lambda _: named(peer("mpi-tcp", 4, "exchange.py", *cases_of(sizes))),
     }

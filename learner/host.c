@@ -152,7 +152,7 @@ enum status host_new(struct host **ret, const struct learner_options *options, s
     if (status == STATUS_OK)
         status = pool_new(&host->pool, n_training_threads(options), "train", error);
     if (status == STATUS_OK)
-        status = peers_door_new(&host->door, error);
+        status = peers_door_new(&host->door, options->common.cross_memory, error);
     if (status == STATUS_OK && options->common.cross_memory)
         status = cross_door_open(&host->cross_door, error);
     if (status == STATUS_OK)

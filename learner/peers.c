@@ -70,10 +70,25 @@ static bool is_complete(struct peers *peers)
 
 // ---- sending --------------------------------------------------------------------------------------------
 
+// Where the chunk lies, or all of it: what is told of stays as it is for long enough in a ring
+// (peers_ring.c).
+static enum status send_chunk(struct peers_push *push, const float *values, size_t bytes)
+{
+    struct peers *peers = push->peers;
+    if (push->in_place) {
+        cohort_v1_ExchangeSummaryRequest request = cohort_v1_ExchangeSummaryRequest_init_zero;
+        request.has_place = true;
+        request.place = cross_place(push->offset, values, bytes);
+        return rpc_call_send(push->call, cohort_v1_ExchangeSummaryRequest_fields, &request, NULL);
+    }
+    hold(peers);
+    return rpc_call_send_chunk(push->call, push->offset, values, bytes, let_go, peers, NULL);
+}
+
 static void push_on(struct peers_push *push)
 {
     struct peers *peers = push->peers;
-    if (peers->state != PEERS_RUNNING || push->ended)
+    if (peers->state != PEERS_RUNNING || push->ended || push->asks)
         return;
     push->idle = push->position >= peers->n_chunks && push->position - peers->n_chunks >= peers->done;
     if (push->idle)
@@ -87,9 +102,7 @@ static void push_on(struct peers_push *push)
         return;
     }
     size_t bytes = peers->order->sent(peers, push->position) * sizeof(float);
-    hold(peers);
-    push->ended = rpc_call_send_chunk(push->call, push->offset, values, bytes, let_go, peers, NULL) !=
-                  STATUS_OK; // `closed` follows
+    push->ended = send_chunk(push, values, bytes) != STATUS_OK; // `closed` follows
     push->offset += bytes;
     peers->bytes += bytes;
     peers->moved_ms = clock_monotonic_ms();
@@ -105,6 +118,22 @@ static void push_writable(struct rpc_call *call, void *user)
     pthread_mutex_lock(&push->peers->lock);
     push_on(push);
     pthread_mutex_unlock(&push->peers->lock);
+}
+
+static void push_message(struct rpc_call *call, struct rpc_message *message, void *user)
+{
+    struct peers_push *push = user;
+    cohort_v1_ExchangeSummaryResponse response = cohort_v1_ExchangeSummaryResponse_init_zero;
+    enum status status =
+        rpc_message_decode(message, cohort_v1_ExchangeSummaryResponse_fields, &response, NULL);
+    pthread_mutex_lock(&push->peers->lock);
+    if (push->asks) {
+        push->asks = false;
+        push->in_place = status == STATUS_OK && response.reads;
+        push_on(push);
+    }
+    pthread_mutex_unlock(&push->peers->lock);
+    rpc_call_receive(call);
 }
 
 static void push_closed(struct rpc_call *call, enum status status, const char *message, void *user)
@@ -125,7 +154,9 @@ static void push_closed(struct rpc_call *call, enum status status, const char *m
     let_go(peers);
 }
 
-static const struct rpc_events push_events = {.writable = push_writable, .closed = push_closed};
+static const struct rpc_events push_events = {.message = push_message,
+                                              .writable = push_writable,
+                                              .closed = push_closed};
 
 static void fill_request(const struct peers *peers, size_t neighbour, cohort_v1_ExchangeSummaryRequest *ret)
 {
@@ -141,6 +172,9 @@ static void fill_request(const struct peers *peers, size_t neighbour, cohort_v1_
     header->attempt = options->attempt;
     header->n_values = options->n_values;
     header->bytes = peers->bytes_out;
+    ret->has_memory = options->cross_door && options->pattern == PEERS_RING;
+    if (ret->has_memory)
+        cross_token_tell(cross_door_token(options->cross_door), &ret->memory);
 }
 
 static enum status push_start(struct peers_push *push, struct error *error)
@@ -148,6 +182,7 @@ static enum status push_start(struct peers_push *push, struct error *error)
     struct peers *peers = push->peers;
     cohort_v1_ExchangeSummaryRequest request = cohort_v1_ExchangeSummaryRequest_init_zero;
     fill_request(peers, push->neighbour, &request);
+    push->asks = request.has_memory;
     TRY(rpc_call_start(&push->call, peers->neighbours[push->neighbour].channel, PEERS_PATH, 0, false,
                        &push_events, push, error));
     hold(peers);
@@ -184,15 +219,30 @@ static bool take(void *user, uint64_t offset, const uint8_t *run, size_t bytes)
     return !pull->fault;
 }
 
+// What lies in the sender's memory.
+static enum status take_place(struct peers_pull *pull, const cohort_v1_Place *place, struct error *error)
+{
+    if (!pull->memory || place->bytes > CROSS_PLACE_BYTES)
+        return error_set(error, STATUS_INVALID_ARGUMENT,
+                         "a place of %llu bytes, where at most %d may be told of, by who was met",
+                         (unsigned long long)place->bytes, CROSS_PLACE_BYTES);
+    return cross_memory_pass(pull->memory, place->address, place->bytes, place->offset, take, pull, error);
+}
+
 // Under the lock: one chunk, whole.
 static void take_chunk(struct peers_pull *pull, struct rpc_message *message)
 {
     struct peers *peers = pull->peers;
     struct error error = ERROR_INIT;
     struct rpc_chunk chunk = {0};
+    cohort_v1_ExchangeSummaryRequest request = cohort_v1_ExchangeSummaryRequest_init_zero;
     const char *name = peers->neighbours[pull->neighbour].learner, *fault;
-    enum status status = rpc_message_decode_chunk(message, NULL, NULL, &chunk, take, pull, &error);
-    if (status == STATUS_OK && (pull->position == peers->n_positions || !chunk.present ||
+    enum status status = rpc_message_decode_chunk(message, cohort_v1_ExchangeSummaryRequest_fields, &request,
+                                                  &chunk, take, pull, &error);
+    bool in_place = request.has_place && !chunk.present;
+    if (status == STATUS_OK && in_place)
+        status = take_place(pull, &request.place, &error);
+    if (status == STATUS_OK && (pull->position == peers->n_positions || !(chunk.present || in_place) ||
                                 pull->in_chunk != peers->order->chunk(peers, pull->position)))
         pull->fault = "a message holds no whole chunk";
     if (status != STATUS_OK || pull->fault) {

@@ -16,6 +16,7 @@
 // Memory: the summary, the result, and in a mix four chunks of sums (with several steps one more vector).
 #pragma once
 
+#include "rpc/cross_memory.h"
 #include "rpc/rpc.h"
 #include "topology/topology.h"
 #include <stdbool.h>
@@ -51,6 +52,8 @@ struct peers_options {
     float *spare;        // [n_values] with a mix of several steps
     struct pool *pool;   // that calls back
     struct peers_door *door;
+    // Of this process, whose memory neighbours on this machine may read; NULL: everything is sent.
+    const struct cross_door *cross_door;
     // Ring of several, may be NULL: `n` values of the result from `first` on are final. Values settle one
     // after the other from a segment on, and then from the vector's first one; of place n_learners - 1, from
     // the first one.
@@ -77,7 +80,8 @@ double peers_distance(const struct peers *peers);
 // ---- where neighbours' streams come in ------------------------------------------------------------------
 
 // Gives each stream to the exchange it is meant for; one that comes early waits, at most 256 of them.
-enum status peers_door_new(struct peers_door **ret, struct error *error);
+// `reads`: out of the memory of neighbours' processes, where they are on this machine and let it.
+enum status peers_door_new(struct peers_door **ret, bool reads, struct error *error);
 struct peers_door *peers_door_free(struct peers_door *door); // the server and all exchanges are gone
 // Learner.ExchangeSummary's handler.
 void peers_door_open_call(struct peers_door *door, struct rpc_call *call);

@@ -8,20 +8,29 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WAITING_MAX = 256 };
+enum { WAITING_MAX = 256, MET_MAX = 8 };
+
+// A neighbour's process, whose memory is read.
+struct met {
+    struct cross_token token;
+    struct cross_memory *memory; // NULL: nobody
+};
 
 struct peers_door {
     pthread_mutex_t lock; // guards the rest; taken before an exchange's
     struct peers *exchanges;
     struct peers_pull *waiting;
     size_t n_waiting;
+    bool reads;
+    struct met met[MET_MAX]; // the latest first
 };
 
-enum status peers_door_new(struct peers_door **ret, struct error *error)
+enum status peers_door_new(struct peers_door **ret, bool reads, struct error *error)
 {
     struct peers_door *door = memory_zalloc(sizeof *door);
     if (!door)
         return error_no_memory(error, sizeof *door);
+    door->reads = reads;
     pthread_mutex_init(&door->lock, NULL);
     *ret = door;
     return STATUS_OK;
@@ -29,6 +38,8 @@ enum status peers_door_new(struct peers_door **ret, struct error *error)
 
 struct peers_door *peers_door_free(struct peers_door *door)
 {
+    for (size_t i = 0; door && i < MET_MAX; i++)
+        cross_memory_unref(door->met[i].memory);
     if (door)
         pthread_mutex_destroy(&door->lock);
     return memory_free(door);
@@ -146,6 +157,30 @@ void peers_door_check(struct peers_door *door, int64_t now_ms, int64_t patience_
 
 // ---- the call -------------------------------------------------------------------------------------------
 
+// The process that a neighbour says it is in, met at its own door, once for all streams; a reference. NULL:
+// its memory cannot be read.
+static struct cross_memory *meet(struct peers_door *door, const cohort_v1_CrossMemory *said)
+{
+    struct met met = {0};
+    size_t i = 0;
+    if (!door->reads)
+        return NULL;
+    while (i < MET_MAX - 1 && memcmp(&door->met[i].token, said->token, sizeof met.token) != 0)
+        i++;
+    if (memcmp(&door->met[i].token, said->token, sizeof met.token) == 0) {
+        met = door->met[i];
+    } else {
+        memcpy(&met.token, said->token, sizeof met.token);
+        met.memory = cross_memory_knock(&met.token, said->address);
+        if (!met.memory)
+            return NULL;
+        cross_memory_unref(door->met[i].memory);
+    }
+    memmove(door->met + 1, door->met, i * sizeof met);
+    door->met[0] = met;
+    return cross_memory_ref(met.memory);
+}
+
 static void take_header(struct peers_pull *pull, struct rpc_message *message)
 {
     cohort_v1_ExchangeSummaryRequest request = cohort_v1_ExchangeSummaryRequest_init_zero;
@@ -164,6 +199,12 @@ static void take_header(struct peers_pull *pull, struct rpc_message *message)
     pull->header = request.header;
     snprintf(pull->to, sizeof pull->to, "%s", request.peer);
     pthread_mutex_lock(&pull->door->lock);
+    if (request.has_memory) {
+        cohort_v1_ExchangeSummaryResponse response = cohort_v1_ExchangeSummaryResponse_init_zero;
+        pull->memory = meet(pull->door, &request.memory);
+        response.reads = pull->memory != NULL;
+        rpc_call_send(pull->call, cohort_v1_ExchangeSummaryResponse_fields, &response, NULL);
+    }
     sort_out(pull->door, pull);
     pthread_mutex_unlock(&pull->door->lock);
 }
@@ -194,6 +235,7 @@ static void closed(struct rpc_call *call, enum status status, const char *messag
     pthread_mutex_unlock(&pull->door->lock);
     if (pull->peers)
         peers_pull_closed(pull, status);
+    cross_memory_unref(pull->memory);
     memory_free(pull);
 }
 

@@ -27,9 +27,10 @@ struct peers_pull {
     int64_t since_ms;
     struct peers *peers; // once it is let in; the rest under its lock
     size_t neighbour;
-    uint64_t received; // bytes
-    size_t position;   // chunks
-    size_t in_chunk;   // values of the present one
+    struct cross_memory *memory; // the sender's, where chunks may lie; NULL: they are sent
+    uint64_t received;           // bytes
+    size_t position;             // chunks
+    size_t in_chunk;             // values of the present one
     bool paused;
     const char *fault;       // why the present message is refused
     double distance, square; // sums of squares: of differences, and of the learner's own values beside them
@@ -42,7 +43,9 @@ struct peers_push {
     struct rpc_call *call;
     uint64_t offset;
     size_t position;
-    bool idle; // the transport would take more than there is
+    bool idle;     // the transport would take more than there is
+    bool asks;     // whether its memory is read: nothing is sent before the answer
+    bool in_place; // it is: chunks are told of
     bool ended, over;
 };
 

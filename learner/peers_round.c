@@ -439,6 +439,7 @@ static enum status make(struct learner *learner, struct error *error)
         .spare = it->spare,
         .pool = learner->host->pool,
         .door = learner->host->door,
+        .cross_door = learner->host->cross_door,
         .settled = it->hash ? settled : NULL,
         .failed = failed,
         .ended = ended,

@@ -416,7 +416,7 @@ void meeting_open(const struct setting *setting, size_t cut)
         meeting.values[i] = meeting.trained[i] = meeting_value(i);
     meeting.result = new_values(setting->n_values, 7);
     meeting.spare = new_values(setting->n_values, 8);
-    fuzz_require(peers_door_new(&meeting.door, NULL) == STATUS_OK);
+    fuzz_require(peers_door_new(&meeting.door, false, NULL) == STATUS_OK);
     make_neighbours(setting);
     meeting.bytes_in = bytes_in();
     calls_sent = sent;

@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "base/pool.h"
 #include "cohort/v1/learner.pb.h"
+#include "cross_memory_kit.h"
 #include "learner/peers.h"
 #include <criterion/criterion.h>
 #include <math.h>
@@ -19,6 +20,7 @@ static struct rpc_runtime *runtime;
 static struct rpc_server *server;
 static struct rpc_channel *channel;
 static struct peers_door *door;
+static struct cross_door *cross_door; // NULL: everything is sent
 static struct pool *pool;
 
 static void open_call(struct rpc_call *call, void *service)
@@ -34,7 +36,7 @@ static void start(void)
     int port = 0;
     char address[64];
     cr_assert_eq(rpc_runtime_new(&runtime, 2, NULL), STATUS_OK);
-    cr_assert_eq(peers_door_new(&door, NULL), STATUS_OK);
+    cr_assert_eq(peers_door_new(&door, true, NULL), STATUS_OK);
     cr_assert_eq(pool_new(&pool, 2, "test", NULL), STATUS_OK);
     const struct rpc_service services[] = {{.name = "cohort.v1.Learner", .methods = methods, .self = door}};
     const struct rpc_server_options options = {.services = services, .n_services = 1};
@@ -51,6 +53,7 @@ static void stop(void)
     rpc_server_free(server, 0);
     pool_free(pool);
     peers_door_free(door);
+    cross_door_close(cross_door);
     rpc_runtime_free(runtime);
 }
 
@@ -133,6 +136,7 @@ static void make(size_t i, enum peer_pattern pattern, size_t n, size_t n_values,
         .spare = learner->spare,
         .pool = pool,
         .door = door,
+        .cross_door = cross_door,
         .settled = settled,
         .failed = failed,
         .ended = ended,
@@ -261,6 +265,20 @@ Test(peers, in_a_ring_all_get_the_same_weighted_mean)
     check_ring(8, 30);
     check_ring(3, 700001);
     check_ring(2, 2);
+}
+
+// They are one process, whose memory is read by its own door.
+Test(peers, in_a_ring_on_one_machine_sums_are_read_where_they_lie)
+{
+    if (!cross_memory_is_possible())
+        cr_skip("the system does not let processes read each other");
+    cr_assert_eq(cross_door_open(&cross_door, NULL), STATUS_OK);
+    check_ring(2, 2);
+    check_ring(4, 1003);
+    check_ring(7, 3);
+    check_ring(3, 7000001);
+    for (int i = 0; i < 100; i++) // met once, though nobody opens
+        check_ring(2, 50);
 }
 
 Test(peers, in_a_ring_of_more_learners_than_values_some_segments_are_empty)
@@ -428,12 +446,14 @@ static void release_nothing(void *user)
 {
 }
 
-static void lie(struct liar *liar, const cohort_v1_SummaryHeader *header, const float *values, size_t n,
-                uint64_t offset)
+static void lie_with(struct liar *liar, const cohort_v1_SummaryHeader *header, bool with_memory)
 {
     static const struct rpc_events events = {.closed = liar_closed};
     cohort_v1_ExchangeSummaryRequest request = cohort_v1_ExchangeSummaryRequest_init_zero;
     *liar = (struct liar){0};
+    request.has_memory = with_memory;
+    if (with_memory)
+        cross_token_tell(cross_door_token(cross_door), &request.memory);
     request.has_header = true;
     request.header = *header;
     snprintf(request.peer, sizeof request.peer, "learner-0");
@@ -442,6 +462,12 @@ static void lie(struct liar *liar, const cohort_v1_SummaryHeader *header, const 
                  STATUS_OK);
     rpc_call_receive(liar->call);
     rpc_call_send(liar->call, cohort_v1_ExchangeSummaryRequest_fields, &request, NULL);
+}
+
+static void lie(struct liar *liar, const cohort_v1_SummaryHeader *header, const float *values, size_t n,
+                uint64_t offset)
+{
+    lie_with(liar, header, false);
     if (values)
         rpc_call_send_chunk(liar->call, offset, values, n * sizeof(float), release_nothing, NULL, NULL);
 }
@@ -508,6 +534,42 @@ Test(peers, values_that_lie_are_refused_and_told)
     expect_lie_refused(&header, values, 2000, 0, "out of order");
     expect_lie_refused(&header, values, 1000, 4, "out of order");
     expect_lie_refused(&header, values, 10, 0, "no whole chunk");
+}
+
+// What is told of in learner 1's name, whose memory was met or not.
+static void expect_place_refused(bool met, const void *address, uint64_t bytes, const char *why)
+{
+    struct liar liar;
+    cohort_v1_SummaryHeader header = honest_header(1000);
+    cohort_v1_ExchangeSummaryRequest request = cohort_v1_ExchangeSummaryRequest_init_zero;
+    make_mix(2, 1000, 1);
+    peers_start(learners[0].peers);
+    lie_with(&liar, &header, met);
+    request.has_place = true;
+    request.place = (cohort_v1_Place){.address = cross_address(address), .bytes = bytes};
+    rpc_call_send(liar.call, cohort_v1_ExchangeSummaryRequest_fields, &request, NULL);
+    cr_assert(await(&learners[0].has_failed));
+    cr_assert_str_eq(learners[0].suspect, "learner-1");
+    cr_assert(strstr(learners[0].message, why), "%s: %s", why, learners[0].message);
+    end_lie(&liar);
+    peers_cancel(learners[1].peers);
+    peers_cancel(learners[0].peers);
+    release(2);
+}
+
+Test(peers, places_that_lie_are_refused_and_told)
+{
+    static float values[2000];
+    if (!cross_memory_is_possible())
+        cr_skip("the system does not let processes read each other");
+    cr_assert_eq(cross_door_open(&cross_door, NULL), STATUS_OK);
+    expect_place_refused(false, values, 4000, "by who was met");
+    expect_place_refused(true, values, (uint64_t)CROSS_PLACE_BYTES + 4, "a place of 4194308 bytes");
+    expect_place_refused(true, (const void *)16, 4000, "cannot read");
+    expect_place_refused(true, values, 4004, "out of order");
+    expect_place_refused(true, values, 4, "no whole chunk");
+    values[7] = NAN;
+    expect_place_refused(true, values, 4000, "not finite");
 }
 
 Test(peers, a_stranger_or_another_round_harms_nobody)
