@@ -25,6 +25,12 @@ class Gloo:
         self.torch.distributed.all_reduce(tensor, op=self.torch.distributed.ReduceOp.MAX)
         return int(tensor[0])
 
+    def leave(self):
+        """Ends the process at once: now and then gloo's threads abort one that ends as others do."""
+        self.torch.distributed.barrier()
+        sys.stdout.flush()
+        os._exit(0)
+
 
 class Mpi:
     def __init__(self):
@@ -38,6 +44,9 @@ class Mpi:
 
     def largest(self, value):
         return self.world.allreduce(value, op=self.mpi.MAX)
+
+    def leave(self):
+        """Does as MPI does at a process's end."""
 
 
 def join(backend, n_ranks):

@@ -31,6 +31,7 @@ def main():
     seconds = time.perf_counter() - start
     if peers.rank == 0:
         print(json.dumps({"steps": {"seconds": seconds, "loss": float(summary[-1])}}))
+    peers.leave()
 
 
 main()

@@ -27,6 +27,7 @@ def main():
         }
     if peers.rank == 0:
         print(json.dumps(results))
+    peers.leave()
 
 
 main()

@@ -63,6 +63,7 @@ def main():
     peak = peers.largest(collective.peak_bytes())
     if peers.rank == 0:
         print(json.dumps({"round": {"seconds": statistics.median(seconds), "accuracy": accuracy, "learner_bytes": peak}}))
+    peers.leave()
 
 
 main()
