@@ -16,7 +16,6 @@ struct attendance {
     // To the learner's process, where that is on this machine; or NULL. With it a reference to the stream.
     struct cross_line *line;
     struct rpc_call *call;
-    bool closed;
     bool left;
     char farewell[256];
     int64_t second_ms; // since when `n_messages` are counted
@@ -231,8 +230,8 @@ static enum status heard(struct attendance *attendance, struct rpc_call *call, e
     if (status == STATUS_OK) {
         coordinator_lock(attendance->coordinator);
         struct member *member = speaker(attendance, call);
-        if (on_line && member && !attendance->closed)
-            member->line = attendance->line; // it listens there
+        if (on_line && member)
+            member->line = attendance->line; // it listens there; NULL: not any more
         status = hear(attendance, call, request, &at_once, error);
         coordinator_unlock(attendance->coordinator);
     }
@@ -273,12 +272,13 @@ static void close_line(struct attendance *attendance, const struct rpc_call *cal
     struct coordinator *coordinator = attendance->coordinator;
     coordinator_lock(coordinator);
     struct member *member = speaker(attendance, call);
-    attendance->closed = true;
+    struct cross_line *line = attendance->line;
+    attendance->line = NULL;
     if (member)
         member->line = NULL;
-    coordinator->cross_peers.n_lines -= attendance->line != NULL;
+    coordinator->cross_peers.n_lines -= line != NULL;
     coordinator_unlock(coordinator);
-    cross_line_free(attendance->line);
+    cross_line_free(line);
     rpc_call_unref(attendance->call);
 }
 

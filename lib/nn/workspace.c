@@ -322,15 +322,26 @@ double model_gradient(const struct model *model, struct workspace *workspace, co
                                ret_gradient);
 }
 
-double model_hand_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
-                           const float *input, const struct targets *targets, size_t batch,
-                           struct random_key key, const struct gradient_sink *sink, float *room)
+// Both `add` and `sink` may be NULL.
+static double gradient(const struct model *model, struct workspace *workspace, const float *parameters,
+                       const float *input, const struct targets *targets, size_t batch, struct random_key key,
+                       void (*add)(void *user, const float *outputs, size_t batch, float *output_gradient),
+                       void *user, const struct gradient_sink *sink, float *ret_gradient)
 {
     const float *outputs = model_forward_training(model, workspace, parameters, input, batch, key);
     double loss = model->loss->evaluate(model->loss_options, batch, model_n_outputs(model), outputs, targets,
                                         workspace->gradients[0]);
-    backward(model, workspace, parameters, batch, room, sink);
+    if (add)
+        add(user, outputs, batch, workspace->gradients[0]);
+    backward(model, workspace, parameters, batch, ret_gradient, sink);
     return loss;
+}
+
+double model_hand_gradient(const struct model *model, struct workspace *workspace, const float *parameters,
+                           const float *input, const struct targets *targets, size_t batch,
+                           struct random_key key, const struct gradient_sink *sink, float *room)
+{
+    return gradient(model, workspace, parameters, input, targets, batch, key, NULL, NULL, sink, room);
 }
 
 double model_gradient_with(const struct model *model, struct workspace *workspace, const float *parameters,
@@ -340,11 +351,5 @@ double model_gradient_with(const struct model *model, struct workspace *workspac
                                        float *output_gradient),
                            void *user, float *ret_gradient)
 {
-    const float *outputs = model_forward_training(model, workspace, parameters, input, batch, key);
-    double loss = model->loss->evaluate(model->loss_options, batch, model_n_outputs(model), outputs, targets,
-                                        workspace->gradients[0]);
-    if (add)
-        add(user, outputs, batch, workspace->gradients[0]);
-    backward(model, workspace, parameters, batch, ret_gradient, NULL);
-    return loss;
+    return gradient(model, workspace, parameters, input, targets, batch, key, add, user, NULL, ret_gradient);
 }

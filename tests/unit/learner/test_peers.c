@@ -493,6 +493,18 @@ static cohort_v1_SummaryHeader honest_header(size_t n_values)
     return header;
 }
 
+// Learner 0 tells of learner 1, in whose name the lie came, and why.
+static void expect_told(struct liar *liar, const char *why)
+{
+    cr_assert(await(&learners[0].has_failed));
+    cr_assert_str_eq(learners[0].suspect, "learner-1");
+    cr_assert(strstr(learners[0].message, why), "%s: %s", why, learners[0].message);
+    end_lie(liar);
+    peers_cancel(learners[1].peers);
+    peers_cancel(learners[0].peers);
+    release(2);
+}
+
 // Learner 0 alone of two begins; what comes in learner 1's name is the lie.
 static void expect_lie_refused(const cohort_v1_SummaryHeader *header, const float *values, size_t n,
                                uint64_t offset, const char *why)
@@ -501,13 +513,7 @@ static void expect_lie_refused(const cohort_v1_SummaryHeader *header, const floa
     make_mix(2, 1000, 1);
     peers_start(learners[0].peers);
     lie(&liar, header, values, n, offset);
-    cr_assert(await(&learners[0].has_failed));
-    cr_assert_str_eq(learners[0].suspect, "learner-1");
-    cr_assert(strstr(learners[0].message, why), "%s: %s", why, learners[0].message);
-    end_lie(&liar);
-    peers_cancel(learners[1].peers);
-    peers_cancel(learners[0].peers);
-    release(2);
+    expect_told(&liar, why);
 }
 
 Test(peers, a_wrong_size_is_refused_and_told)
@@ -548,13 +554,7 @@ static void expect_place_refused(bool met, const void *address, uint64_t bytes, 
     request.has_place = true;
     request.place = (cohort_v1_Place){.address = cross_address(address), .bytes = bytes};
     rpc_call_send(liar.call, cohort_v1_ExchangeSummaryRequest_fields, &request, NULL);
-    cr_assert(await(&learners[0].has_failed));
-    cr_assert_str_eq(learners[0].suspect, "learner-1");
-    cr_assert(strstr(learners[0].message, why), "%s: %s", why, learners[0].message);
-    end_lie(&liar);
-    peers_cancel(learners[1].peers);
-    peers_cancel(learners[0].peers);
-    release(2);
+    expect_told(&liar, why);
 }
 
 Test(peers, places_that_lie_are_refused_and_told)
